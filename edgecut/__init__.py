@@ -1,0 +1,56 @@
+"""edgecut: cut a vision model down to the categories you need, and ship it to the edge.
+
+The command line's verbs are functions here::
+
+    import edgecut
+
+    network = edgecut.load("yolox_nano.onnx", labels="coco80")
+    result = edgecut.build(
+        edgecut.Source(model="yolox_nano.onnx", labels="coco80"),
+        keep=["person", "car"],
+        out=Path("dist"),
+    )
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecut.appraise import bench, evaluate
+    from edgecut.errors import EdgecutError
+    from edgecut.pipeline import build, cut, verify
+    from edgecut.source import SampleSource, Source, load
+
+__version__ = "0.1.0"
+__all__ = [
+    "EdgecutError",
+    "SampleSource",
+    "Source",
+    "bench",
+    "build",
+    "cut",
+    "evaluate",
+    "load",
+    "verify",
+]
+
+_HOMES = {
+    "EdgecutError": "errors",
+    "SampleSource": "source",
+    "Source": "source",
+    "load": "source",
+    "bench": "appraise",
+    "evaluate": "appraise",
+    "build": "pipeline",
+    "cut": "pipeline",
+    "verify": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's home when it is first used, so that `import edgecut` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgecut' has no attribute '{name}'")
+    return getattr(import_module(f"edgecut.{_HOMES[name]}"), name)

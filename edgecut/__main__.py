@@ -1,0 +1,5 @@
+"""``python -m edgecut``."""
+
+from edgecut.cli.main import main
+
+main()

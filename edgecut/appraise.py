@@ -1,0 +1,203 @@
+"""What was gained and lost: full against cut against each artifact, in accuracy and latency."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut.artifact import Artifact, Emitted
+from edgecut.cost import Cost, cost
+from edgecut.errors import EdgecutError
+from edgecut.evaluation import Subject
+from edgecut.evaluation import evaluate as judge
+from edgecut.measure.latency import Contender, Measurement, Ratio, measure, ratio
+from edgecut.network import Network
+from edgecut.opened import open_bundle, running
+from edgecut.passes.tidy import tidy
+from edgecut.produce import Tensors, produce
+from edgecut.recipe import read_recipe
+from edgecut.runtimes import open_runtime
+from edgecut.source import SampleSource
+from edgecut.target import read_target
+
+Tell = Callable[[str, int, int], None]
+STAND_IN_SAMPLES = 4
+
+
+def _quiet(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def evaluate(
+    folder: Path,
+    *,
+    truth: str,
+    recipe: str | None = None,
+    split: str | None = None,
+    images: str | None = None,
+    limit: int | None = None,
+    model: str | None = None,
+    tell: Tell = _quiet,
+) -> list[dict[str, Any]]:
+    """Accuracy per kept category of the full network, the cut one, and every artifact.
+
+    Args:
+        folder: what ``build`` wrote.
+        truth: images with the truth: a COCO json, or a folder or parquet with labels.
+        recipe: their preprocessing, by default the one that the build used.
+        split: the part of them to take.
+        images: the folder of a COCO json's images.
+        limit: at most that many.
+        model: the full model, where it is no longer where the report says.
+        tell: told of progress.
+
+    Returns:
+        Rows ``{what, category, ap, ap50}`` for detectors, ``{what, category, top1, samples}`` for
+        classifiers; ``what`` is ``full``, ``cut`` or an artifact's path.
+
+    Raises:
+        EdgecutError: what ``open_bundle`` and ``evaluate.evaluate`` raise.
+    """
+    opened = open_bundle(folder, model=model)
+    full = opened.full()
+    recipe = recipe or (opened.samples.recipe if opened.samples else None)
+    if recipe is None:
+        raise EdgecutError(
+            f"{folder} was built without samples, so no recipe is known",
+            code="missing-recipe",
+            hint="give --recipe",
+        )
+    samples = SampleSource(path=truth, recipe=recipe, split=split, images=images, limit=limit)
+    assert opened.network.categories is not None
+    with ExitStack() as stack:
+        subjects = {
+            "full": _subject(stack.enter_context(running(full)), full),
+            "cut": _subject(stack.enter_context(running(opened.network)), opened.network),
+        }
+        for artifact in _distinct(opened.artifacts):
+            runtime = open_runtime(
+                folder / artifact.path,
+                artifact.format,
+                artifact.inputs,
+                artifact.outputs,
+                threads=2,
+            )
+            subjects[artifact.path] = _subject(stack.enter_context(runtime), opened.network)
+        return judge(
+            subjects,
+            samples.open(full),
+            keep=opened.network.categories.names,
+            rules=read_recipe(recipe).detections,
+            progress=lambda done, total: tell("evaluate", done, total),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """One artifact's latency, full network against cut, interleaved in one run.
+
+    ``speed_up`` is the median latency of the full network's artifact over the cut one's,
+    ``macs_ratio`` what the MACs alone would promise.
+    """
+
+    artifact: str
+    full: Measurement
+    cut: Measurement
+    full_cost: Cost
+    cut_cost: Cost
+    speed_up: Ratio
+
+    @property
+    def macs_ratio(self) -> float:
+        """MACs of the full network over those of the cut one."""
+        return self.full_cost.macs / max(self.cut_cost.macs, 1)
+
+
+def bench(
+    folder: Path,
+    *,
+    model: str | None = None,
+    threads: int = 1,
+    duration_s: float = 5.0,
+    tell: Tell = _quiet,
+) -> list[Timing]:
+    """Latency on this machine of every artifact, interleaved with the full network's like it.
+
+    The full network's artifacts are made for the occasion, by the same passes. Where they are
+    int8, they are calibrated on noise: that spoils their accuracy, which is not asked for here,
+    and leaves their operations and so their latency as they are.
+
+    Args:
+        folder: what ``build`` wrote.
+        model: the full model, where it is no longer where the report says.
+        threads: CPU threads of the runtimes.
+        duration_s: seconds to measure each artifact for.
+        tell: told of progress.
+
+    Raises:
+        EdgecutError: what ``open_bundle``, ``produce`` and ``measure`` raise.
+    """
+    opened = open_bundle(folder, model=model)
+    full = tidy(opened.full())
+    timings = []
+    artifacts = _distinct(opened.artifacts)
+    for done, artifact in enumerate(artifacts):
+        tell(f"bench {artifact.path}", done, len(artifacts))
+        with _full_like(full, artifact) as whole:
+            part = _contender("cut", folder / artifact.path, artifact)
+            first, second = measure([whole, part], threads=threads, duration_s=duration_s)
+        timings.append(
+            Timing(
+                artifact=artifact.path,
+                full=first,
+                cut=second,
+                full_cost=cost(full),
+                cut_cost=cost(opened.network),
+                speed_up=ratio(first, second),
+            )
+        )
+    tell("bench", len(artifacts), len(artifacts))
+    return timings
+
+
+def _subject(runtime: Any, network: Network) -> Subject:
+    assert network.categories is not None
+    name = network.image.name
+    return Subject(run=lambda tensor: runtime.run({name: tensor}), categories=network.categories)
+
+
+def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """One artifact for each file."""
+    return list({artifact.path: artifact for artifact in artifacts}.values())
+
+
+@contextmanager
+def _full_like(full: Network, artifact: Artifact) -> Iterator[Contender]:
+    """The full network as an artifact of the same target and scheme, in a temporary folder."""
+    random = np.random.default_rng(0)
+    noise = [
+        random.uniform(0.0, 1.0, full.image.shape).astype(np.float32)
+        for _ in range(STAND_IN_SAMPLES)
+    ]
+    emitted = produce(full, read_target(artifact.target), artifact.scheme, Tensors(noise))
+    with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
+        main = next(iter(emitted.files))
+        for suffix, content in emitted.files.items():
+            (Path(name) / f"full{suffix}").write_bytes(content)
+        yield _contender("full", Path(name) / f"full{main}", emitted)
+
+
+def _contender(name: str, path: Path, described: Artifact | Emitted) -> Contender:
+    return Contender(
+        name=name,
+        path=path,
+        format=described.format,
+        inputs=described.inputs,
+        outputs=described.outputs,
+    )

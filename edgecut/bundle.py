@@ -1,0 +1,206 @@
+"""The output folder: artifacts, labels, the manifest that travels, the report that stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgecut.artifact import Artifact, Emitted, Port
+from edgecut.cost import Cost
+from edgecut.errors import EdgecutError
+from edgecut.network import digest_of
+
+MANIFEST_SCHEMA = "edgecut.manifest/1"
+REPORT_SCHEMA = "edgecut.report/1"
+MANIFEST = "manifest.json"
+REPORT = "report.json"
+LABELS = "labels.txt"
+CUT = "cut.onnx"
+PACKAGES = (
+    *("edgecut", "onnx", "onnx-ir", "onnxsim", "onnxruntime", "numpy"),
+    *("ai-edge-litert", "ai-edge-quantizer", "openvino", "nncf", "torch"),
+)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that takes its place once everything in it is done.
+
+    Whatever goes wrong, Ctrl-C too, leaves ``out`` as it was. An older bundle is replaced; any
+    other folder with something in it is not touched.
+
+    Raises:
+        EdgecutError: ``output-exists`` or ``unwritable-output``.
+    """
+    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise EdgecutError(
+            f"{out} exists, and is not something that edgecut built",
+            code="output-exists",
+            hint="give another --out",
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+    except OSError as error:
+        raise EdgecutError(
+            f"{out} cannot be written: {error.strerror}", code="unwritable-output"
+        ) from error
+    try:
+        yield partial
+        partial.chmod(0o755)
+        _swap(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _swap(partial: Path, out: Path) -> None:
+    if out.exists():
+        # Moved into the new folder's shadow, so that a failure in between can be undone by hand.
+        old = partial.with_name(partial.name + ".old")
+        os.replace(out, old)
+        os.replace(partial, out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(partial, out)
+
+
+def write_artifact(folder: Path, stem: str, target: str, emitted: Emitted) -> Artifact:
+    """Write an artifact's files and say where they are; the path names the main one."""
+    for suffix, content in emitted.files.items():
+        (folder / f"{stem}{suffix}").write_bytes(content)
+    main = next(iter(emitted.files))
+    return Artifact(
+        path=f"{stem}{main}",
+        format=emitted.format,
+        scheme=emitted.scheme,
+        target=target,
+        digest=digest_of(b"".join(emitted.files.values())),
+        bytes=emitted.bytes,
+        inputs=emitted.inputs,
+        outputs=emitted.outputs,
+        notes=emitted.notes,
+    )
+
+
+def files_of(folder: Path, artifact: Artifact) -> list[Path]:
+    """The files of an artifact, in the order in which they are digested."""
+    main = folder / artifact.path
+    return [main, main.with_suffix(".bin")] if artifact.format == "openvino" else [main]
+
+
+def check_digest(folder: Path, artifact: Artifact) -> None:
+    """Raise ``changed-artifact`` unless the files are those that the manifest describes."""
+    try:
+        data = b"".join(path.read_bytes() for path in files_of(folder, artifact))
+    except OSError as error:
+        raise EdgecutError(
+            f"{folder / artifact.path} cannot be read: {error.strerror}", code="missing-artifact"
+        ) from error
+    if digest_of(data) != artifact.digest:
+        raise EdgecutError(
+            f"{folder / artifact.path} is not the file that {MANIFEST} describes",
+            code="changed-artifact",
+            hint="build again",
+        )
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON with a newline at its end; the same data gives the same bytes."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, schema: str) -> dict[str, Any]:
+    """The JSON of one of our files.
+
+    Raises:
+        EdgecutError: ``not-a-bundle`` or ``other-schema``.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgecutError(
+            f"{path} cannot be read: {error}",
+            code="not-a-bundle",
+            hint="give a folder that `edgecut build` wrote",
+        ) from error
+    if not isinstance(data, dict) or data.get("schema") != schema:
+        raise EdgecutError(
+            f"{path} does not follow {schema}",
+            code="other-schema",
+            hint="build again with this version",
+        )
+    return data
+
+
+def artifact_to_json(artifact: Artifact) -> dict[str, Any]:
+    """An artifact as the manifest holds it."""
+    return {
+        "path": artifact.path,
+        "format": artifact.format,
+        "scheme": artifact.scheme,
+        "target": artifact.target,
+        "bytes": artifact.bytes,
+        "sha256": artifact.digest,
+        "inputs": [port.to_json() for port in artifact.inputs],
+        "outputs": [port.to_json() for port in artifact.outputs],
+        "notes": list(artifact.notes),
+    }
+
+
+def artifact_from_json(data: Mapping[str, Any]) -> Artifact:
+    """The inverse of ``artifact_to_json``.
+
+    Raises:
+        EdgecutError: ``path-escape`` where the path leaves the bundle, ``not-a-bundle``.
+    """
+    try:
+        if Path(data["path"]).name != data["path"]:
+            raise EdgecutError(
+                f"the manifest's artifact '{data['path']}' lies outside of its folder",
+                code="path-escape",
+            )
+        return Artifact(
+            path=data["path"],
+            format=data["format"],
+            scheme=data["scheme"],
+            target=data["target"],
+            digest=data["sha256"],
+            bytes=data["bytes"],
+            inputs=tuple(Port.from_json(port) for port in data["inputs"]),
+            outputs=tuple(Port.from_json(port) for port in data["outputs"]),
+            notes=tuple(data["notes"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise EdgecutError(f"the manifest lacks {error}", code="not-a-bundle") from error
+
+
+def for_target(artifact: Artifact, target: str) -> Artifact:
+    """The same file, listed for another target."""
+    return replace(artifact, target=target)
+
+
+def cost_to_json(cost: Cost) -> dict[str, Any]:
+    """A cost as the report holds it."""
+    return {
+        "parameters": cost.parameters,
+        "macs": cost.macs,
+        "weight_bytes": cost.weight_bytes,
+        "uncounted": list(cost.uncounted),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of edgecut and of the packages that shape an artifact's bytes."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -1,0 +1,1 @@
+"""The command line: it parses, calls the pipeline and renders; nothing else prints or exits."""

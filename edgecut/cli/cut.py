@@ -1,0 +1,116 @@
+"""``edgecut cut``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecut.cli import options, render
+from edgecut.errors import EdgecutError
+
+if TYPE_CHECKING:
+    from edgecut.pipeline import CutResult
+
+
+@click.command(name="cut")
+@options.model
+@options.keep
+@options.samples
+@click.option("--out", required=True, metavar="FILE", help="The .onnx file to write.")
+@options.as_json
+def command(
+    keep: str,
+    samples: str | None,
+    recipe: str | None,
+    split: str | None,
+    images: str | None,
+    out: str,
+    json_: bool,
+    **model: Any,
+) -> None:
+    """Cut MODEL to the categories you keep; the result is checked before it is written.
+
+    MODEL is an .onnx or .pt2 file, or MODULE:FACTORY of a PyTorch model. Without --samples the
+    check runs on random input.
+    """
+    from edgecut import pipeline
+
+    path = Path(out)
+    if path.suffix != ".onnx":
+        raise EdgecutError(f"--out {out} must end in .onnx", code="bad-output")
+    if path.is_dir() or not path.parent.is_dir():
+        raise EdgecutError(f"{out} cannot be written: no such folder", code="unwritable-output")
+    chosen = options.samples_of(samples, recipe, split, images, limit=16)
+    with render.progress() as tell:
+        result = pipeline.cut(
+            options.source_of(**model), keep=options.names_of(keep), samples=chosen, tell=tell
+        )
+        _write(path, result)
+    if json_:
+        render.print_json(summary(result))
+        return
+    show(result)
+    click.echo(f"wrote {path}")
+
+
+def summary(result: CutResult) -> dict[str, Any]:
+    """The cut as plain values."""
+    from dataclasses import asdict
+
+    return {
+        "keep": list(result.cut.keep),
+        "cost": {"full": asdict(result.cut.full), "cut": asdict(result.cost)},
+        "cut_check": {**result.check.to_json(), "input": result.checked_on},
+        "refusals": [asdict(refusal) for refusal in result.cut.refusals],
+    }
+
+
+def show(result: CutResult) -> None:
+    """Print what the cut saved, where it stopped, and how exact it is."""
+    full, small = result.cut.full, result.cost
+    rows = [
+        (
+            "parameters",
+            render.count(full.parameters),
+            render.count(small.parameters),
+            render.share(small.parameters, full.parameters),
+        ),
+        (
+            "MACs",
+            render.count(full.macs),
+            render.count(small.macs),
+            render.share(small.macs, full.macs),
+        ),
+        (
+            "weights",
+            render.size(full.weight_bytes),
+            render.size(small.weight_bytes),
+            render.share(small.weight_bytes, full.weight_bytes),
+        ),
+    ]
+    render.print_table(
+        f"{result.full.name}, kept: {', '.join(result.cut.keep)}",
+        ("", ">full", ">cut", ">saved"),
+        rows,
+    )
+    for refusal in result.cut.refusals:
+        click.echo(f"kept whole before {refusal.op_type} '{refusal.node}': {refusal.reason}")
+    click.echo(
+        f"cut = full network's kept slots: error {result.check.worst:.1e} of the largest value, "
+        f"{result.check.samples} x {result.checked_on}"
+    )
+
+
+def _write(path: Path, result: CutResult) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        result.network.write(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise EdgecutError(
+            f"{path} cannot be written: {error.strerror}", code="unwritable-output"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

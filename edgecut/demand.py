@@ -1,0 +1,111 @@
+"""The backward analysis: which part of every tensor the kept output slots need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgecut.ops import rule_for
+from edgecut.ops.region import WHOLE, Region
+from edgecut.ops.rule import Flow, Unsupported, shape_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgecut.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A place where demand stopped: everything upstream of it was kept, for this reason."""
+
+    node: str
+    op_type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What is needed: a region per tensor, by name, and the flow through each live node.
+
+    Nodes go by the name of their first output, which ONNX makes unique. Tensors and nodes that
+    nothing needs do not appear.
+    """
+
+    regions: Mapping[str, Region]
+    flows: Mapping[str, Flow]
+    refusals: tuple[Refusal, ...]
+
+
+def demand(network: Network, wanted: Mapping[str, Region]) -> Demand:
+    """What the network must still compute to give the wanted regions of its outputs.
+
+    Args:
+        network: any network; it is not changed.
+        wanted: output name -> region. An output that is not named is needed whole.
+    """
+    graph = network.model.graph
+    regions: dict[str, Region] = {}
+    flows: dict[str, Flow] = {}
+    refusals: list[Refusal] = []
+    for output in graph.outputs:
+        _need(regions, output, wanted.get(str(output.name), WHOLE))
+    for node in reversed(list(graph)):
+        wishes = [regions.get(str(output.name)) for output in node.outputs]
+        if all(wish is None for wish in wishes):
+            continue
+        flow, refusal = _flow(node, wishes)
+        flows[key(node)] = flow
+        refusals += [refusal] if refusal else []
+        for value, region in zip(node.inputs, flow.inputs, strict=True):
+            if value is not None and region is not None:
+                _need(regions, value, region)
+        for value in captured(node):
+            _need(regions, value, WHOLE)
+    return Demand(regions=regions, flows=flows, refusals=tuple(reversed(refusals)))
+
+
+def key(node: ir.Node) -> str:
+    """The name under which a node stands in ``Demand.flows``."""
+    return str(node.outputs[0].name)
+
+
+def captured(node: ir.Node) -> Iterator[ir.Value]:
+    """Outer values that a node's subgraphs read, beside its visible inputs."""
+    for attribute in node.attributes.values():
+        graphs = attribute.value if isinstance(attribute.value, tuple | list) else [attribute.value]
+        for graph in graphs:
+            if hasattr(graph, "all_nodes"):
+                for inner in graph.all_nodes():
+                    yield from (value for value in inner.inputs if value is not None)
+                yield from graph.outputs
+
+
+def _need(regions: dict[str, Region], value: ir.Value, region: Region) -> None:
+    try:
+        region = region.fitted(shape_of(value))
+    except Unsupported:
+        region = WHOLE
+    before = regions.get(str(value.name))
+    regions[str(value.name)] = region if before is None else before.union(region)
+
+
+def _flow(node: ir.Node, wishes: Sequence[Region | None]) -> tuple[Flow, Refusal | None]:
+    rule = rule_for(node)
+    if rule is None:
+        return _everything(node), _refusal(node, "edgecut has no rule for this operation")
+    try:
+        flow = rule.demand(node, wishes)
+    except Unsupported as reason:
+        return _everything(node), _refusal(node, str(reason))
+    return flow, _refusal(node, flow.stopped) if flow.stopped else None
+
+
+def _everything(node: ir.Node) -> Flow:
+    inputs = tuple(None if value is None else WHOLE for value in node.inputs)
+    return Flow(inputs=inputs, outputs=(WHOLE,) * len(node.outputs))
+
+
+def _refusal(node: ir.Node, reason: str) -> Refusal:
+    return Refusal(node=node.name or key(node), op_type=node.op_type, reason=reason)

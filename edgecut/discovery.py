@@ -1,0 +1,279 @@
+"""Finding the categories of a network: their names, and the slots that they own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.errors import EdgecutError
+from edgecut.network import Network, TensorSpec
+from edgecut.ops.elementwise import Elementwise
+from edgecut.ops.movement import blocks
+from edgecut.ops.rule import Unsupported, attribute, shape_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+METADATA_KEYS = ("names", "classes", "class_names", "labels", "categories")
+OWN_KEY = "edgecut.categories"
+# Slots before the categories in the heads that people use: none, box, box and objectness.
+HEADS = {0: "one slot per category", 4: "box, then categories", 5: "box, objectness, categories"}
+MOST_ANCHORS = 12
+
+
+def with_categories(
+    network: Network, names: Sequence[str] | None, *, source: str, slots: str | None = None
+) -> Network:
+    """The network with its category map.
+
+    Args:
+        network: a loaded network.
+        names: category names in slot order, or None to take what the model's metadata says.
+        source: where the names come from, for messages.
+        slots: ``OUTPUT:AXIS:LAYOUT``, to say where the categories are instead of finding out;
+            LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``.
+
+    Raises:
+        EdgecutError: ``no-categories``, ``labels-do-not-fit``, ``ambiguous-slots``, ``bad-slots``.
+    """
+    if names is None:
+        own = embedded(network)
+        if own is not None and slots is None:
+            return network.evolve(network.model, "categories", categories=own)
+        names, source = _from_metadata(network), f"metadata of {network.name}"
+    outputs = (
+        (_given(network, slots, len(names)),) if slots else _found(network, len(names), source)
+    )
+    found = CategoryMap(names=tuple(names), outputs=outputs, source=source)
+    return network.evolve(network.model, "categories", categories=found)
+
+
+def embed(network: Network) -> Network:
+    """The network with its category map written into its metadata, for whoever loads the file."""
+    categories = network.categories
+    if categories is None:
+        return network
+    model = network.editable()
+    model.metadata_props[OWN_KEY] = json.dumps(to_json(categories))
+    return network.evolve(model, "embed")
+
+
+def embedded(network: Network) -> CategoryMap | None:
+    """The category map that ``embed`` wrote, checked against the network; None without one."""
+    text = network.model.metadata_props.get(OWN_KEY)
+    if text is None:
+        return None
+    sizes = {(o.name, i): n for o in network.outputs for i, n in enumerate(o.shape)}
+    try:
+        found = from_json(json.loads(text))
+        fits = all(sizes[o.output, o.axis] == len(o.slots) for o in found.outputs)
+        owners = {s for o in found.outputs for s in o.slots if s is not None}
+        fits = fits and owners <= set(range(len(found.names)))
+    except (ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise EdgecutError(
+            f"the metadata '{OWN_KEY}' of {network.name} does not fit its outputs",
+            code="labels-do-not-fit",
+            hint="give --labels and, if need be, --slots",
+        )
+    return found
+
+
+def to_json(categories: CategoryMap) -> dict[str, Any]:
+    """A category map as plain values."""
+    return {
+        "names": list(categories.names),
+        "source": categories.source,
+        "outputs": [
+            {"output": o.output, "axis": o.axis, "slots": list(o.slots), "reason": o.reason}
+            for o in categories.outputs
+        ],
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> CategoryMap:
+    """The inverse of ``to_json``; KeyError or TypeError where it does not fit."""
+    outputs = tuple(
+        OutputSlots(output=o["output"], axis=o["axis"], slots=tuple(o["slots"]), reason=o["reason"])
+        for o in data["outputs"]
+    )
+    return CategoryMap(names=tuple(data["names"]), outputs=outputs, source=data["source"])
+
+
+def _from_metadata(network: Network) -> tuple[str, ...]:
+    props = network.model.metadata_props
+    for key in METADATA_KEYS:
+        names = _parse_names(props[key]) if key in props else None
+        if names:
+            return names
+    raise EdgecutError(
+        f"nothing says what categories {network.name} tells apart",
+        code="no-categories",
+        hint="give --labels: a shipped set (coco80, imagenet1k, ...) or a file, one per line",
+    )
+
+
+def _parse_names(text: str) -> tuple[str, ...] | None:
+    """Names as Ultralytics writes them ({0: 'person', ...}), as a JSON list, or one per line."""
+    try:
+        data = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        data = [line.strip() for line in re.split(r"[\n,;]", text) if line.strip()]
+    if isinstance(data, dict):
+        try:
+            data = [data[key] for key in sorted(data, key=int)]
+        except (ValueError, TypeError):
+            return None
+    return tuple(str(name) for name in data) if isinstance(data, list | tuple) else None
+
+
+def _given(network: Network, text: str, count: int) -> OutputSlots:
+    """The slots that the user described."""
+    match = re.fullmatch(r"(.+):(-?\d+):(?:(\d+)\*\()?(\d+(?:\+\d+)*)\)?", text)
+    specs = {spec.name: spec for spec in network.outputs}
+    if match is None or match[1] not in specs:
+        raise EdgecutError(
+            f"--slots '{text}' is not OUTPUT:AXIS:LAYOUT of {network.name}",
+            code="bad-slots",
+            hint=f"for example --slots {network.outputs[0].name}:1:5+{count}; "
+            f"outputs: {', '.join(specs)}",
+        )
+    spec = specs[match[1]]
+    parts = [int(part) for part in match[4].split("+")]
+    anchors, axis = int(match[3] or 1), int(match[2])
+    if count not in parts or not -len(spec.shape) <= axis < len(spec.shape):
+        raise EdgecutError(
+            f"--slots '{text}' has no part of {count} slots, or no such axis",
+            code="bad-slots",
+            hint=f"{spec.name} has shape {list(spec.shape)}; there are {count} categories",
+        )
+    axis %= len(spec.shape)
+    before = sum(parts[: parts.index(count)])
+    slots = _layout(anchors, before, count, sum(parts) - before - count)
+    if len(slots) != spec.shape[axis]:
+        raise EdgecutError(
+            f"--slots '{text}' describes {len(slots)} slots; axis {axis} of "
+            f"'{spec.name}' has {spec.shape[axis]}",
+            code="bad-slots",
+        )
+    return OutputSlots(output=spec.name, axis=axis, slots=slots, reason="given with --slots")
+
+
+def _found(network: Network, count: int, source: str) -> tuple[OutputSlots, ...]:
+    values = {str(v.name): v for v in network.model.graph.outputs}
+    found = []
+    for spec in network.outputs:
+        candidates = _candidates(spec, values[spec.name], count)
+        if len(candidates) > 1:
+            listed = "; ".join(f"axis {c.axis}: {c.reason}" for c in candidates)
+            raise EdgecutError(
+                f"the {count} categories of {source} fit output '{spec.name}' of {network.name} "
+                f"in {len(candidates)} ways: {listed}",
+                code="ambiguous-slots",
+                hint=f"choose one, for example --slots {spec.name}:{candidates[0].axis}:"
+                f"{_layout_text(candidates[0], count)}",
+            )
+        found += candidates
+    if not found:
+        shapes = ", ".join(f"'{s.name}' {list(s.shape)}" for s in network.outputs)
+        raise EdgecutError(
+            f"the {count} categories of {source} fit no output of {network.name}: {shapes}",
+            code="labels-do-not-fit",
+            hint=_fitting_counts(network),
+        )
+    return tuple(found)
+
+
+def _candidates(spec: TensorSpec, value: ir.Value, count: int) -> list[OutputSlots]:
+    """Every reading of an output that the graph shows, or else that its shape allows."""
+    axes = [i for i, size in enumerate(spec.shape) if size >= count and size > 1]
+    shown, guessed = [], []
+    for axis in axes:
+        size = spec.shape[axis]
+        parts = _parts(value, axis)
+        if parts.count(count) == 1 and len(parts) > 1:
+            before = sum(parts[: parts.index(count)])
+            slots = _layout(1, before, count, size - before - count)
+            reason = f"the graph joins parts of {', '.join(map(str, parts))} slots on it"
+            shown.append(OutputSlots(output=spec.name, axis=axis, slots=slots, reason=reason))
+        guessed += _by_size(spec.name, axis, size, count)
+    return shown or guessed
+
+
+def _by_size(output: str, axis: int, size: int, count: int) -> list[OutputSlots]:
+    readings: list[tuple[tuple[int | None, ...], str]] = []
+    for before, head in HEADS.items():
+        if size == before + count:
+            readings.append((_layout(1, before, count, 0), f"{size} slots: {head}"))
+        anchors, rest = divmod(size, before + count)
+        if before and not rest and 1 < anchors <= MOST_ANCHORS:
+            text = f"{size} slots: {anchors} anchors of {head}"
+            readings.append((_layout(anchors, before, count, 0), text))
+    if size == count + 1:
+        readings.append((_layout(1, 1, count, 0), f"{size} slots: background, then categories"))
+        readings.append((_layout(1, 0, count, 1), f"{size} slots: categories, then background"))
+    return [
+        OutputSlots(output=output, axis=axis, slots=slots, reason=reason)
+        for slots, reason in readings
+    ]
+
+
+def _layout(anchors: int, before: int, count: int, after: int) -> tuple[int | None, ...]:
+    return ((None,) * before + tuple(range(count)) + (None,) * after) * anchors
+
+
+def _layout_text(candidate: OutputSlots, count: int) -> str:
+    anchors = candidate.slots.count(0)
+    one = candidate.slots[: len(candidate.slots) // anchors]
+    before = one.index(0)
+    parts = [str(n) for n in (before, count, len(one) - before - count) if n]
+    return f"{anchors}*({'+'.join(parts)})" if anchors > 1 else "+".join(parts)
+
+
+def _parts(value: ir.Value, axis: int) -> list[int]:
+    """Sizes of the parts that the graph joins on an axis, followed backward to their Concat."""
+    try:
+        while (node := value.producer()) is not None:
+            source = node.inputs[0]
+            if node.op_type == "Concat":
+                along = attribute(node, "axis", 0) % len(shape_of(value))
+                if along == axis:
+                    return [shape_of(part)[axis] for part in node.inputs]
+            elif node.op_type == "Transpose":
+                axis = attribute(node, "perm", list(reversed(range(len(shape_of(value))))))[axis]
+            elif node.op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+                axis = _axis_before(shape_of(source), shape_of(value), axis)
+            elif node.op_type not in Elementwise.op_types or shape_of(source) != shape_of(value):
+                return []
+            assert source is not None
+            value = source
+    except (Unsupported, LookupError):
+        pass
+    return []
+
+
+def _axis_before(before: Sequence[int], after: Sequence[int], axis: int) -> int:
+    for axes_in, axes_out in blocks(before, after):
+        if axes_out == (axis,) and len(axes_in) == 1:
+            return axes_in[0]
+    raise LookupError(axis)
+
+
+def _fitting_counts(network: Network) -> str:
+    from edgecut import shipped
+
+    sizes = {n for s in network.outputs for n in s.shape if n > 1}
+    fitting = []
+    for name in shipped.names("calibration"):
+        data = shipped.read("calibration", name)
+        count = len(data.get("names", ()))
+        if count and any(n - count in (0, 1, 4, 5) for n in sizes):
+            fitting.append(f"{name} ({count})")
+    if fitting:
+        return f"shipped label sets that would fit: {', '.join(fitting)}"
+    return "count the labels: there must be one for each category slot of an output"

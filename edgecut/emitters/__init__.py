@@ -1,0 +1,1 @@
+"""Emitters: a network becomes the file of one runtime."""

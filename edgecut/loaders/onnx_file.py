@@ -1,0 +1,265 @@
+"""ONNX files: parsed, completed with their external data, fixed to static shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.errors import EdgecutError
+from edgecut.network import Network, digest_of, to_model
+
+if TYPE_CHECKING:
+    import onnx
+
+OLDEST_OPSET = 9
+WORKING_OPSET = 13
+InputShapes = Mapping[str, Sequence[int]]
+
+
+def load_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Network:
+    """The network in an ONNX file.
+
+    Args:
+        path: the file; external data must lie in its folder or below.
+        input_shapes: input name (or ``""`` for the only input) -> static shape. A dynamic batch
+            axis that is not given becomes 1.
+
+    Raises:
+        EdgecutError: ``missing-model``, ``not-onnx``, ``missing-external-data``, ``path-escape``,
+            ``old-opset``, ``dynamic-shape``, ``shape-inference``.
+    """
+    data = _read(path)
+    proto = _parse(data, path)
+    digest = digest_of(data + b"".join(_load_external(proto, path)))
+    return from_proto(
+        proto, name=path.stem, where=str(path), digest=digest, input_shapes=input_shapes
+    )
+
+
+def from_proto(
+    proto: onnx.ModelProto,
+    *,
+    name: str,
+    where: str,
+    digest: str,
+    input_shapes: InputShapes | None = None,
+) -> Network:
+    """The network in a parsed model whose weights are all inside; ``where`` names it in errors."""
+    _check_opset(proto, where)
+    _drop_weights_from_inputs(proto)
+    _fix_inputs(proto, input_shapes or {}, where)
+    proto = _understood(lambda: _prepared(proto), where)
+    return Network(name=name, model=to_model(proto), digest=digest, history=("load",))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise EdgecutError(f"{path} does not exist", code="missing-model") from None
+    except OSError as error:
+        raise EdgecutError(
+            f"{path} cannot be read: {error.strerror}", code="missing-model"
+        ) from error
+
+
+def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise EdgecutError(
+            f"{path} is not an ONNX model, or it is truncated ({len(data)} bytes)",
+            code="not-onnx",
+            hint="compare its size with the original's; a git-lfs pointer looks like this too",
+        ) from error
+    if not proto.graph.node or not proto.graph.output:
+        raise EdgecutError(
+            f"{path} is not an ONNX model: it holds no graph with nodes and outputs",
+            code="not-onnx",
+        )
+    return proto
+
+
+def _load_external(proto: onnx.ModelProto, path: Path) -> list[bytes]:
+    """Bring weights that lie in other files inside, and return what was read."""
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    folder = path.parent.resolve()
+    read: list[bytes] = []
+    for tensor in _tensors(proto.graph):
+        if not uses_external_data(tensor):
+            continue
+        info = ExternalDataInfo(tensor)
+        data = _external_bytes(folder, info, tensor.name, path)
+        tensor.raw_data = data
+        tensor.ClearField("external_data")
+        tensor.ClearField("data_location")
+        read.append(data)
+    return read
+
+
+def _external_bytes(folder: Path, info: Any, tensor: str, path: Path) -> bytes:
+    file: Path = (folder / info.location).resolve()
+    if not file.is_relative_to(folder):
+        raise EdgecutError(
+            f"{path}: the weights of '{tensor}' point out of its folder ('{info.location}')",
+            code="path-escape",
+            hint="external data must lie beside the model or below",
+        )
+    if not file.is_file():
+        raise EdgecutError(
+            f"{path}: the external data file '{info.location}' of '{tensor}' is missing",
+            code="missing-external-data",
+            hint=f"copy it to {path.parent}",
+        )
+    offset, size = int(info.offset or 0), file.stat().st_size
+    length = int(info.length) if info.length is not None else size - offset
+    if offset < 0 or length < 0 or offset + length > size:
+        raise EdgecutError(
+            f"{path}: '{info.location}' has {size} bytes, but '{tensor}' needs bytes "
+            f"{offset} to {offset + length}",
+            code="missing-external-data",
+            hint="the external data file is truncated, or belongs to another model",
+        )
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(length)
+
+
+def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    found = list(graph.initializer)
+    for node in graph.node:
+        for attribute in node.attribute:
+            found += [attribute.t] if attribute.HasField("t") else []
+            found += attribute.tensors
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                found += _tensors(inner)
+    return found
+
+
+def _check_opset(proto: onnx.ModelProto, where: str) -> None:
+    import onnx
+
+    versions = [o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")]
+    version = max(versions, default=1)
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= version <= newest:
+        raise EdgecutError(
+            f"{where} uses opset {version}; edgecut reads {OLDEST_OPSET} to {newest}",
+            code="unsupported-opset",
+            hint="export the model again with a newer opset"
+            if version < OLDEST_OPSET
+            else "update the onnx package",
+        )
+
+
+def _drop_weights_from_inputs(proto: onnx.ModelProto) -> None:
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in weights]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+
+
+def _fix_inputs(proto: onnx.ModelProto, given: InputShapes, where: str) -> None:
+    names = [value.name for value in proto.graph.input]
+    for name in given:
+        if name and name not in names:
+            raise EdgecutError(
+                f"{where} has no input '{name}'",
+                code="unknown-input",
+                hint=f"its inputs: {', '.join(names)}",
+            )
+    for value in proto.graph.input:
+        shape = given.get(value.name, given.get("") if len(names) == 1 else None)
+        _fix_input(value, shape, where)
+
+
+def _fix_input(value: onnx.ValueInfoProto, shape: Sequence[int] | None, where: str) -> None:
+    dims = value.type.tensor_type.shape.dim
+    if shape is not None:
+        fits = len(dims) == len(shape) and all(
+            d.dim_value in (0, s) for d, s in zip(dims, shape, strict=True)
+        )
+        if not fits:
+            known = [d.dim_value or d.dim_param or "?" for d in dims]
+            raise EdgecutError(
+                f"{where}: {list(shape)} does not fit input '{value.name}' of shape {known}",
+                code="bad-input-shape",
+            )
+        for dim, size in zip(dims, shape, strict=True):
+            dim.dim_value = size
+    for place, dim in enumerate(dims):
+        if dim.dim_value > 0:
+            continue
+        if place:
+            example = "x".join(
+                str(d.dim_value or ("1" if i == 0 else "224")) for i, d in enumerate(dims)
+            )
+            raise EdgecutError(
+                f"{where}: axis {place} of input '{value.name}' is dynamic",
+                code="dynamic-shape",
+                hint=f"give its size, for example --input-shape {example}",
+            )
+        dim.dim_value = 1
+
+
+def _prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Without functions, on a working opset, shapes inferred afresh for the fixed inputs."""
+    import onnx
+    from onnx import inliner, shape_inference, version_converter
+
+    if proto.functions:
+        proto = inliner.inline_local_functions(proto)
+    standard = next(o for o in proto.opset_import if o.domain in ("", "ai.onnx"))
+    if standard.version < WORKING_OPSET:
+        # The converter needs shapes for some of its adapters, Softmax's among them.
+        proto = shape_inference.infer_shapes(proto)
+        proto = version_converter.convert_version(proto, WORKING_OPSET)
+    # The inputs were fixed just now: symbolic sizes elsewhere are out of date.
+    del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        for dim in output.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+    proto = shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    if _has_shape_arithmetic(proto):
+        proto = _folded(proto)
+    onnx.checker.check_model(proto)
+    return proto
+
+
+def _has_shape_arithmetic(proto: onnx.ModelProto) -> bool:
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    constants |= {n.output[0] for n in proto.graph.node if n.op_type == "Constant"}
+    for node in proto.graph.node:
+        if node.op_type in ("Shape", "Size", "ConstantOfShape", "Range"):
+            return True
+        if node.op_type != "Constant" and all(name in constants for name in node.input):
+            return True
+    return False
+
+
+def _folded(proto: onnx.ModelProto) -> onnx.ModelProto:
+    import onnxsim
+
+    folded: onnx.ModelProto
+    folded, ok = onnxsim.simplify(proto)
+    if not ok:
+        raise ValueError("folding its constants changed its results")
+    return folded
+
+
+def _understood(prepare: Callable[[], onnx.ModelProto], where: str) -> onnx.ModelProto:
+    """Run the onnx package's own passes; what they reject is the file's fault, told in a line."""
+    try:
+        return prepare()
+    except Exception as error:  # the C++ passes raise a dozen unrelated kinds
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise EdgecutError(
+            f"{where} does not pass ONNX's checks and shape inference: {reason[0][:300]}",
+            code="shape-inference",
+            hint="`python -m onnx.checker` on the file tells more",
+        ) from error

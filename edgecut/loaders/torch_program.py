@@ -1,0 +1,139 @@
+"""PyTorch: a ``module:factory`` or a ``.pt2`` exported program, through ``torch.onnx``."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.loaders.onnx_file import from_proto
+from edgecut.network import Network, digest_of
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 18
+
+
+def load_torch(
+    source: str, *, weights: Path | None = None, input_shape: Sequence[int] | None = None
+) -> Network:
+    """The network of a PyTorch model.
+
+    Args:
+        source: ``module:factory``, a callable without arguments that returns an ``nn.Module``, or
+            the path of a ``.pt2`` file. Naming a module runs its code, as importing it would.
+        weights: a state dict for the factory's module, ``.pth`` (read with ``weights_only``) or
+            ``.safetensors``.
+        input_shape: shape of the image input, (1, C, H, W); needed for a factory.
+
+    Raises:
+        EdgecutError: ``missing-package``, ``missing-model``, ``bad-factory``, ``bad-weights``,
+            ``missing-input-shape``, ``export-failed``.
+    """
+    torch = _torch()
+    if source.endswith(".pt2"):
+        program, name = _program(torch, Path(source)), Path(source).stem
+    else:
+        if input_shape is None:
+            raise EdgecutError(
+                f"{source} does not say what input it takes",
+                code="missing-input-shape",
+                hint="give it, for example --input-shape 1x3x224x224",
+            )
+        module = _module(source)
+        if weights is not None:
+            _load_weights(torch, module, weights)
+        name = source.rpartition(":")[2]
+        image = torch.zeros(tuple(input_shape))
+        program = _attempt("export", source, lambda: torch.export.export(module.eval(), (image,)))
+    proto = _to_onnx(torch, program, source)
+    digest = digest_of(proto.SerializeToString(deterministic=True))
+    return from_proto(proto, name=name, where=source, digest=digest)
+
+
+def _torch() -> Any:
+    try:
+        import onnxscript  # noqa: F401  (torch.onnx needs it)
+        import torch
+    except ImportError as error:
+        raise MissingPackage(
+            str(error.name), extra="torch", why="reading PyTorch models"
+        ) from error
+    # The exporter warns of every optional package that it does not find.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    return torch
+
+
+def _program(torch: Any, path: Path) -> Any:
+    if not path.is_file():
+        raise EdgecutError(f"{path} does not exist", code="missing-model")
+    return _attempt("read", str(path), lambda: torch.export.load(path))
+
+
+def _module(source: str) -> Any:
+    module_name, _, factory_name = source.partition(":")
+    # As `python -m` does: modules beside the user's shell are found too.
+    sys.path.insert(0, "")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise EdgecutError(
+            f"'{source}' names no factory: {error}",
+            code="bad-factory",
+            hint="give module:factory, a callable without arguments that returns an nn.Module",
+        ) from error
+    finally:
+        sys.path.remove("")
+    module = _attempt("call", source, factory)
+    if not hasattr(module, "state_dict"):
+        raise EdgecutError(
+            f"'{source}' returned {type(module).__name__}, not an nn.Module", code="bad-factory"
+        )
+    return module
+
+
+def _load_weights(torch: Any, module: Any, path: Path) -> None:
+    def load() -> None:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            module.load_state_dict(load_file(path))
+        else:
+            # weights_only keeps the pickle from running code.
+            module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+
+    if not path.is_file():
+        raise EdgecutError(f"{path} does not exist", code="bad-weights")
+    _attempt("load weights of", str(path), load, code="bad-weights")
+
+
+def _to_onnx(torch: Any, program: Any, source: str) -> onnx.ModelProto:
+    import contextlib
+
+    def export() -> onnx.ModelProto:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+        proto: onnx.ModelProto = exported.model_proto
+        return proto
+
+    proto: onnx.ModelProto = _attempt("convert to ONNX", source, export)
+    return proto
+
+
+def _attempt(what: str, source: str, act: Any, *, code: str = "export-failed") -> Any:
+    """Run the user's or torch's code; whatever it raises becomes one clear line."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return act()
+    except Exception as error:  # anything at all may come out of foreign code
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EdgecutError(f"cannot {what} {source}: {reason[:300]}", code=code) from error

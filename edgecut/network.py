@@ -1,0 +1,129 @@
+"""The central value: a model with its categories, and what has been done to it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecut.errors import EdgecutError
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+    from edgecut.categories import CategoryMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """Name, static shape and numpy dtype name of a network's input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A vision model in ONNX form, with static shapes, that every stage takes and returns.
+
+    Stages never change ``model`` in place: they take ``editable()``, a clone that shares the
+    weights, and return ``evolve(...)`` of it.
+    """
+
+    name: str
+    model: ir.Model
+    digest: str
+    categories: CategoryMap | None = None
+    history: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The graph's inputs, in order."""
+        return tuple(_spec(v) for v in self.model.graph.inputs)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The graph's outputs, in order."""
+        return tuple(_spec(v) for v in self.model.graph.outputs)
+
+    @property
+    def image(self) -> TensorSpec:
+        """The one input that takes the image, shape (1, C, H, W).
+
+        Raises:
+            EdgecutError: ``no-image-input`` where the network has none, or more than one.
+        """
+        images = [spec for spec in self.inputs if len(spec.shape) == 4]
+        if len(images) != 1:
+            raise EdgecutError(
+                f"{self.name} has {len(images)} inputs of rank 4; an image input is exactly one",
+                code="no-image-input",
+                hint="samples and evaluation need a network that takes one image",
+            )
+        return images[0]
+
+    def editable(self) -> ir.Model:
+        """A clone of the model whose graph may be changed; weights are shared, not copied."""
+        return self.model.clone()
+
+    def evolve(
+        self, model: ir.Model, step: str, *, categories: CategoryMap | None = None
+    ) -> Network:
+        """The network after a stage: the new model, and the step's name in the history."""
+        return replace(
+            self,
+            model=model,
+            categories=categories if categories is not None else self.categories,
+            history=(*self.history, step),
+        )
+
+    def to_proto(self) -> Any:
+        """The model as an ``onnx.ModelProto`` (weights inside)."""
+        import onnx_ir as ir
+
+        return ir.to_proto(self.model)
+
+    def to_bytes(self) -> bytes:
+        """The model as a serialised ``onnx.ModelProto``; the same network gives the same bytes."""
+        return bytes(self.to_proto().SerializeToString(deterministic=True))
+
+    def write(self, path: Path) -> None:
+        """Write the model as one ``.onnx`` file."""
+        path.write_bytes(self.to_bytes())
+
+
+def to_model(proto: onnx.ModelProto) -> ir.Model:
+    """An ONNX model in edgecut's form: weights as initializers, every node named."""
+    import onnx_ir as ir
+    from onnx_ir.passes import common
+
+    # onnxsim notes its options and edits in the file; they say nothing of the network.
+    kept = [prop for prop in proto.metadata_props if not prop.key.startswith("onnxsim.")]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    model = ir.from_proto(proto)
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    common.RemoveUnusedNodesPass()(model)
+    for i, node in enumerate(model.graph):
+        node.name = node.name or f"{node.op_type}_{i}"
+    return model
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _spec(value: ir.Value) -> TensorSpec:
+    if value.shape is None or value.dtype is None or not value.shape.is_static():
+        raise EdgecutError(
+            f"'{value.name}' has no static shape and type", code="dynamic-shape", where=value.name
+        )
+    return TensorSpec(
+        name=str(value.name),
+        shape=tuple(int(d) for d in value.shape.numpy()),
+        dtype=value.dtype.numpy().name,
+    )

@@ -1,0 +1,145 @@
+"""Convolutions: output channels are rows of the weights; a group is kept or dropped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecut.ops.region import Indices, Region, indices
+from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of, sole
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+class Conv(OpRule):
+    """Convolution of any rank: x (N, C, ...), weights (M, C/group, ...), bias (M)."""
+
+    op_types = ("Conv",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out = sole(wanted)
+        groups = int(attribute(node, "group", 1))
+        rows, kept_groups = whole_groups(out.axis(1), shape_of(node.outputs[0])[1], groups)
+        channels = members(kept_groups, shape_of(node.inputs[0])[1], groups)
+        needs = (Region((out.axis(0), channels)), Region((rows,)), Region((rows,)))
+        return Flow(inputs=needs[: len(node.inputs)], outputs=(Region((out.axis(0), rows)),))
+
+    def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        return regrouped(node, flow)
+
+    def macs(self, node: ir.Node) -> int:
+        return prod(shape_of(node.outputs[0])) * prod(shape_of(node.inputs[1])[1:])
+
+    def examples(self) -> Sequence[Example]:
+        random = np.random.default_rng(0)
+
+        def weights(*shape: int) -> np.ndarray:
+            return random.standard_normal(shape).astype(np.float32)
+
+        pads = {"pads": [1, 1, 1, 1]}
+        return (
+            Example(op_type="Conv", inputs=[(1, 5, 6, 6), weights(8, 5, 3, 3), weights(8)]),
+            Example(op_type="Conv", inputs=[(1, 5, 6, 6), weights(8, 5, 1, 1)]),
+            Example(
+                op_type="Conv",
+                inputs=[(1, 6, 6, 6), weights(6, 1, 3, 3), weights(6)],
+                attributes={"group": 6, **pads},
+            ),
+            Example(
+                op_type="Conv",
+                inputs=[(1, 6, 6, 6), weights(12, 1, 3, 3), weights(12)],
+                attributes={"group": 6, **pads},
+            ),
+            Example(
+                op_type="Conv",
+                inputs=[(1, 8, 6, 6), weights(12, 2, 3, 3)],
+                attributes={"group": 4, "strides": [2, 2]},
+            ),
+            Example(op_type="Conv", inputs=[(2, 4, 9), weights(6, 4, 3), weights(6)]),
+        )
+
+
+class ConvTranspose(OpRule):
+    """Transposed convolution: x (N, C, ...), weights (C, M/group, ...), bias (M)."""
+
+    op_types = ("ConvTranspose",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out = sole(wanted)
+        groups = int(attribute(node, "group", 1))
+        count = shape_of(node.outputs[0])[1]
+        rows, kept_groups = whole_groups(out.axis(1), count, groups)
+        inside = rows
+        if groups > 1 and rows is not None:
+            # Weights hold one column for each output of a group: only whole groups can go.
+            rows, inside = members(kept_groups, count, groups), None
+        channels = members(kept_groups, shape_of(node.inputs[0])[1], groups)
+        needs = (Region((out.axis(0), channels)), Region((channels, inside)), Region((rows,)))
+        return Flow(inputs=needs[: len(node.inputs)], outputs=(Region((out.axis(0), rows)),))
+
+    def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        return regrouped(node, flow)
+
+    def macs(self, node: ir.Node) -> int:
+        return prod(shape_of(node.inputs[0])) * prod(shape_of(node.inputs[1])[1:])
+
+    def examples(self) -> Sequence[Example]:
+        random = np.random.default_rng(0)
+        plain = random.standard_normal((5, 6, 2, 2)).astype(np.float32)
+        grouped = random.standard_normal((6, 2, 3, 3)).astype(np.float32)
+        bias = random.standard_normal(6).astype(np.float32)
+        return (
+            Example(
+                op_type="ConvTranspose",
+                inputs=[(1, 5, 4, 4), plain, bias],
+                attributes={"strides": [2, 2]},
+            ),
+            Example(
+                op_type="ConvTranspose", inputs=[(1, 6, 4, 4), grouped], attributes={"group": 3}
+            ),
+        )
+
+
+def whole_groups(
+    wanted: Indices | None, count: int, groups: int
+) -> tuple[Indices | None, Indices | None]:
+    """Output channels to compute, and groups to keep, for the wanted of ``count`` channels.
+
+    A grouped convolution gives every group equally many outputs, so unequal wishes are met by
+    computing whole groups.
+    """
+    if wanted is None:
+        return None, None
+    if groups == 1:
+        return wanted, None
+    size = count // groups
+    kept = indices(channel // size for channel in wanted)
+    if len(wanted) != len(kept) * _most(wanted, size):
+        return members(kept, count, groups), kept
+    return wanted, kept
+
+
+def members(kept_groups: Indices | None, count: int, groups: int) -> Indices | None:
+    """The channels, of ``count``, that lie in the kept groups."""
+    if kept_groups is None:
+        return None
+    size = count // groups
+    return tuple(group * size + i for group in kept_groups for i in range(size))
+
+
+def regrouped(node: ir.Node, flow: Flow) -> Rewrite:
+    """The group count that is left after whole groups went."""
+    groups = int(attribute(node, "group", 1))
+    x = flow.inputs[0]
+    channels = None if x is None else x.axis(1)
+    if groups == 1 or channels is None:
+        return Rewrite()
+    return Rewrite(attributes={"group": len(channels) * groups // shape_of(node.inputs[0])[1]})
+
+
+def _most(wanted: Indices, size: int) -> int:
+    return int(np.bincount([channel // size for channel in wanted]).max())

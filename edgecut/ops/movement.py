@@ -1,0 +1,147 @@
+"""Operations that only give the same elements another shape or order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecut.ops.region import Indices, Region, indices
+from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, constant_of, shape_of, sole
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Block = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Reshape(OpRule):
+    """Reshape, Flatten, Squeeze and Unsqueeze: index sets pass through the factor map."""
+
+    op_types = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
+        need, given = through_reshape(sole(wanted), before, after)
+        stopped = None
+        if given.fitted(after) != sole(wanted).fitted(after):
+            stopped = f"{node.op_type} mixes the kept slots with others"
+        shapes = (Region(),) * (len(node.inputs) - 1)
+        return Flow(inputs=(need, *shapes), outputs=(given,), stopped=stopped)
+
+    def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        if node.op_type != "Reshape":
+            return Rewrite()
+        extent = flow.outputs[0].extent(shape_of(node.outputs[0]))
+        return Rewrite(constants={1: np.array(extent, np.int64)})
+
+    def examples(self) -> Sequence[Example]:
+        def to(*shape: int) -> np.ndarray:
+            return np.array(shape, np.int64)
+
+        return (
+            Example(op_type="Reshape", inputs=[(1, 6, 4, 5), to(1, 6, 20)]),
+            Example(op_type="Reshape", inputs=[(1, 12, 4, 5), to(1, 3, 4, 4, 5)]),
+            Example(op_type="Reshape", inputs=[(1, 3, 4, 2, 5), to(1, 12, 10)]),
+            Example(op_type="Reshape", inputs=[(2, 6), to(3, 4)]),
+            Example(op_type="Reshape", inputs=[(1, 6, 1, 1), to(-1, 6)]),
+            Example(op_type="Flatten", inputs=[(1, 6, 2, 3)]),
+            Example(op_type="Squeeze", inputs=[(1, 6, 1, 3), np.array([0, 2], np.int64)]),
+            Example(op_type="Unsqueeze", inputs=[(6, 3), np.array([0, 3], np.int64)]),
+        )
+
+
+class Transpose(OpRule):
+    """Axes in another order: output axis i is input axis perm[i]."""
+
+    op_types = ("Transpose",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out = sole(wanted)
+        rank = len(shape_of(node.inputs[0]))
+        order = attribute(node, "perm", list(reversed(range(rank))))
+        need = Region(tuple(out.axis(order.index(i)) for i in range(rank)))
+        return Flow(inputs=(need,), outputs=(out,))
+
+    def examples(self) -> Sequence[Example]:
+        return (
+            Example(op_type="Transpose", inputs=[(2, 3, 4, 5)], attributes={"perm": [0, 3, 1, 2]}),
+            Example(op_type="Transpose", inputs=[(2, 3, 4)]),
+        )
+
+
+class Expand(OpRule):
+    """Broadcast to a constant shape."""
+
+    op_types = ("Expand",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        from edgecut.ops.elementwise import aligned
+
+        out = sole(wanted)
+        constant_of(node, 1)
+        need = aligned(out, len(shape_of(node.outputs[0])), shape_of(node.inputs[0]))
+        return Flow(inputs=(need, Region()), outputs=(out,))
+
+    def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        extent = flow.outputs[0].extent(shape_of(node.outputs[0]))
+        return Rewrite(constants={1: np.array(extent, np.int64)})
+
+    def examples(self) -> Sequence[Example]:
+        return (
+            Example(op_type="Expand", inputs=[(3, 1, 4), np.array([2, 3, 5, 4], np.int64)]),
+            Example(op_type="Expand", inputs=[(3, 4), np.array([1, 1], np.int64)]),
+        )
+
+
+def through_reshape(
+    out: Region, before: Sequence[int], after: Sequence[int]
+) -> tuple[Region, Region]:
+    """The input region that a reshape needs for an output region, and the output it then gives.
+
+    The axes fall into blocks of equal size. Within a block the wanted elements must be a product
+    of index sets on the input side too; otherwise the whole block is taken.
+    """
+    need: dict[int, Indices | None] = {}
+    given: dict[int, Indices | None] = {}
+    for axes_in, axes_out in blocks(before, after):
+        wanted = [out.axis(i) for i in axes_out]
+        found = _through_block(wanted, [before[i] for i in axes_in], [after[i] for i in axes_out])
+        need.update(zip(axes_in, found or [None] * len(axes_in), strict=True))
+        given.update(zip(axes_out, wanted if found else [None] * len(axes_out), strict=True))
+    return (
+        Region(tuple(need.get(i) for i in range(len(before)))),
+        Region(tuple(given.get(i) for i in range(len(after)))),
+    )
+
+
+def blocks(before: Sequence[int], after: Sequence[int]) -> Iterator[Block]:
+    """The smallest runs of axes on both sides that hold the same number of elements.
+
+    Axes of size 1 carry nothing and are left out, except where a side has nothing else.
+    """
+    ins = [i for i, size in enumerate(before) if size != 1]
+    outs = [i for i, size in enumerate(after) if size != 1]
+    while ins and outs:
+        block_in, block_out = [ins.pop(0)], [outs.pop(0)]
+        while (a := prod(before[i] for i in block_in)) != (b := prod(after[i] for i in block_out)):
+            (block_in if a < b else block_out).append((ins if a < b else outs).pop(0))
+        yield tuple(block_in), tuple(block_out)
+
+
+def _through_block(
+    wanted: Sequence[Indices | None], before: Sequence[int], after: Sequence[int]
+) -> list[Indices | None] | None:
+    if all(axis is None for axis in wanted):
+        return [None] * len(before)
+    if len(before) == len(after) == 1:
+        return list(wanted)
+    grid = np.ix_(*(range(n) if w is None else w for w, n in zip(wanted, after, strict=True)))
+    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*grid)), tuple(after)).ravel()
+    places = np.unravel_index(flat, tuple(before))
+    sets = [indices(axis.tolist()) for axis in places]
+    if prod(len(s) for s in sets) != flat.size:
+        return None
+    return list(sets)

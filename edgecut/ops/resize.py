@@ -1,0 +1,67 @@
+"""Changes of resolution: axes that keep their size pass demand on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecut.ops.region import Region
+from edgecut.ops.rule import (
+    Example,
+    Flow,
+    OpRule,
+    Rewrite,
+    attribute,
+    constant_of,
+    input_of,
+    shape_of,
+    sole,
+)
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+class Resize(OpRule):
+    """Resize by scales or by sizes."""
+
+    op_types = ("Resize",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out = sole(wanted)
+        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
+        kept = Region(
+            tuple(
+                out.axis(i) if a == b else None
+                for i, (a, b) in enumerate(zip(before, after, strict=True))
+            )
+        )
+        rest = tuple(None if v is None else Region() for v in node.inputs[1:])
+        return Flow(inputs=(kept, *rest), outputs=(kept,))
+
+    def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        if input_of(node, 3) is None:
+            return Rewrite()
+        extent = flow.outputs[0].extent(shape_of(node.outputs[0]))
+        axes = attribute(node, "axes", list(range(len(extent))))
+        constant_of(node, 3)
+        return Rewrite(constants={3: np.array([extent[axis] for axis in axes], np.int64)})
+
+    def examples(self) -> Sequence[Example]:
+        scales = np.array([1, 1, 2, 2], np.float32)
+        sizes = np.array([1, 6, 7, 5], np.int64)
+        x = (1, 6, 3, 4)
+        mode = {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        }
+        return (
+            Example(op_type="Resize", inputs=[x, None, scales], attributes=mode),
+            Example(op_type="Resize", inputs=[x, None, None, sizes], attributes={"mode": "linear"}),
+            Example(
+                op_type="Upsample", inputs=[x, scales], attributes={"mode": "nearest"}, opset=9
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Passes from one network to the next."""

@@ -1,0 +1,31 @@
+"""What any target profits from: folded constants and batch norms, no idle or dead nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgecut.errors import EdgecutError
+from edgecut.network import to_model
+
+if TYPE_CHECKING:
+    from edgecut.network import Network
+
+
+def tidy(network: Network) -> Network:
+    """The same network, simplified by onnxsim; idle on a network that is tidy already.
+
+    Raises:
+        EdgecutError: ``tidy-failed`` where onnxsim cannot take the network.
+    """
+    import onnxsim
+
+    try:
+        proto, same = onnxsim.simplify(network.to_proto())
+    except Exception as error:  # onnxsim raises whatever its C++ passes raise
+        raise EdgecutError(
+            f"onnxsim cannot simplify {network.name}: {str(error).splitlines()[0]}",
+            code="tidy-failed",
+        ) from error
+    if not same:
+        raise EdgecutError(f"simplifying {network.name} changed its results", code="tidy-failed")
+    return network.evolve(to_model(proto), "tidy")

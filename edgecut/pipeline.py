@@ -1,0 +1,335 @@
+"""The whole line, written out once: load, cut, check, tidy, emit, quantise, verify, write.
+
+This is the library's front door; the command line only parses, calls it and renders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgecut import bundle, cutout, discovery
+from edgecut.artifact import Artifact
+from edgecut.cost import Cost, cost
+from edgecut.errors import EdgecutError
+from edgecut.network import Network, digest_of
+from edgecut.opened import Inputs, Selection, check_inputs, open_bundle, running
+from edgecut.passes.tidy import tidy
+from edgecut.produce import Tensors, produce
+from edgecut.recipe import read_recipe
+from edgecut.runtimes import RunningArtifact, open_runtime
+from edgecut.source import SampleSource, Source, load
+from edgecut.target import Target, read_target
+from edgecut.verification import Verification, verify_artifact, verify_cut
+
+DEFAULT_TARGETS = ("generic-arm64", "intel-cpu")
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutResult:
+    """A cut network, tidied, what it saved, and the proof that it is exact."""
+
+    full: Network
+    network: Network
+    cut: cutout.Cut
+    cost: Cost
+    check: Verification
+    checked_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One artifact of a build, and how it compared with the cut network."""
+
+    artifact: Artifact
+    verification: Verification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """What a build wrote: the folder, the cut, the artifacts, and what was left out and why."""
+
+    folder: Path
+    cut: CutResult
+    built: tuple[Built, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[Built, ...]:
+        """The artifacts that are further from the network than their scheme allows."""
+        return tuple(one for one in self.built if not one.verification.passed)
+
+
+def _quiet(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def cut(
+    source: Source,
+    *,
+    keep: Sequence[str],
+    samples: SampleSource | None = None,
+    tell: Tell = _quiet,
+) -> CutResult:
+    """Load, cut, tidy, and check that the result gives the full network's kept slots.
+
+    Args:
+        source: the model.
+        keep: names of the categories to keep.
+        samples: images to check on; random input without.
+        tell: told of progress: stage, done, total (0 where unknown).
+
+    Raises:
+        EdgecutError: ``cut-not-exact``, or what the stages raise.
+    """
+    tell("load", 0, 0)
+    full = load(source)
+    tell("cut", 0, 0)
+    small, saved = cutout.cut(full, keep)
+    small = discovery.embed(tidy(small))
+    check = _check_cut(full, small, saved.selection, samples, tell)
+    require_exact(check, full.name)
+    return CutResult(
+        full=full,
+        network=small,
+        cut=saved,
+        cost=cost(small),
+        check=check,
+        checked_on="samples" if samples else "random input",
+    )
+
+
+def build(
+    source: Source,
+    *,
+    keep: Sequence[str],
+    out: Path,
+    samples: SampleSource | None = None,
+    targets: Sequence[str] = DEFAULT_TARGETS,
+    schemes: Sequence[str] | None = None,
+    tell: Tell = _quiet,
+) -> BuildResult:
+    """Cut a network, and write verified artifacts for the targets into a folder.
+
+    Args:
+        source: the model.
+        keep: names of the categories to keep.
+        out: the folder; written whole or not at all.
+        samples: images to calibrate int8 and to check with.
+        targets: names of targets, or paths of their ``.toml`` files.
+        schemes: schemes to build; by default all that a target takes, but int8 only with samples.
+        tell: told of progress: stage, done, total (0 where unknown).
+
+    Raises:
+        EdgecutError: what the stages raise. An artifact that fails its check is no error here: it
+            is written, marked, and listed in ``BuildResult.failed``.
+    """
+    chosen = [read_target(name) for name in dict.fromkeys(targets)]
+    jobs, notes = _jobs(chosen, schemes, samples)
+    with bundle.new_folder(out) as folder:
+        result = cut(source, keep=keep, samples=samples, tell=tell)
+        result.network.write(folder / bundle.CUT)
+        artifacts = _produce_all(result, jobs, samples, folder, tell)
+        built = _verify_all(folder, result.network, artifacts, samples, tell)
+        _write_papers(folder, out, source, samples, result, built, notes)
+    return BuildResult(folder=out, cut=result, built=tuple(built), notes=tuple(notes))
+
+
+def verify(
+    folder: Path,
+    *,
+    model: str | None = None,
+    samples: SampleSource | None = None,
+    tell: Tell = _quiet,
+) -> tuple[Verification, list[Built]]:
+    """Check a bundle again: the cut against the full network, every artifact against the cut.
+
+    Args:
+        folder: what ``build`` wrote.
+        model: the full model, where it is no longer where the report says.
+        samples: images, where not those that the report names.
+        tell: told of progress.
+
+    Raises:
+        EdgecutError: ``not-a-bundle``, ``changed-artifact``, ``other-model``, or what loading and
+            the runtimes raise.
+    """
+    opened = open_bundle(folder, model=model)
+    chosen = samples or opened.samples
+    check = _check_cut(opened.full(), opened.network, opened.selection, chosen, tell)
+    built = _verify_all(folder, opened.network, opened.artifacts, chosen, tell)
+    return check, built
+
+
+def require_exact(check: Verification, what: str) -> None:
+    """Raise ``cut-not-exact`` unless a cut gave the full network's numbers."""
+    if not check.passed:
+        raise EdgecutError(
+            f"the cut of {what} differs from the full network by {check.worst:.2g} of the largest "
+            f"value (tolerance {check.tolerance:.0e}; {check.where})",
+            code="cut-not-exact",
+            hint="this is a defect of edgecut: please report the model",
+        )
+
+
+def _check_cut(
+    full: Network,
+    small: Network,
+    selection: Selection,
+    samples: SampleSource | None,
+    tell: Tell,
+) -> Verification:
+    inputs = _counted(check_inputs(full, samples), tell, "check the cut")
+    with running(full) as whole, running(small) as part:
+        return verify_cut(whole, part, selection, inputs)
+
+
+def _jobs(
+    targets: Sequence[Target], schemes: Sequence[str] | None, samples: SampleSource | None
+) -> tuple[list[tuple[Target, str]], list[str]]:
+    """What to build, and notes on what is left out; wrong wishes are told before any work."""
+    jobs, notes = [], []
+    for target in targets:
+        for scheme in schemes or target.schemes:
+            target.require(scheme)
+            if scheme == "int8" and samples is None:
+                if schemes is not None:
+                    raise EdgecutError(
+                        "int8 needs samples to calibrate with",
+                        code="no-samples",
+                        hint="give --samples and --recipe, or leave int8 out",
+                    )
+                notes.append(f"{target.name}: int8 left out, for it needs --samples and --recipe")
+            else:
+                jobs.append((target, scheme))
+    return jobs, notes
+
+
+def _produce_all(
+    result: CutResult,
+    jobs: Sequence[tuple[Target, str]],
+    samples: SampleSource | None,
+    folder: Path,
+    tell: Tell,
+) -> list[Artifact]:
+    """Emit every job; targets with equal preferences share a file."""
+    tensors = Tensors(samples.open(result.network)) if samples else None
+    written: dict[tuple[object, ...], Artifact] = {}
+    taken: set[str] = set()
+    artifacts = []
+    for target, scheme in jobs:
+        wish = (*target.preferences(), target.operations, scheme)
+        if wish not in written:
+            stage = f"{target.format} {scheme}"
+            tell(stage, 0, 0)
+            emitted = produce(result.network, target, scheme, tensors, _staged(tell, stage))
+            stem = f"{result.full.name}.{scheme}"
+            stem = stem if f"{target.format} {stem}" not in taken else f"{stem}.{target.name}"
+            taken.add(f"{target.format} {stem}")
+            written[wish] = bundle.write_artifact(folder, stem, target.name, emitted)
+        artifacts.append(bundle.for_target(written[wish], target.name))
+    return artifacts
+
+
+def _verify_all(
+    folder: Path,
+    network: Network,
+    artifacts: Sequence[Artifact],
+    samples: SampleSource | None,
+    tell: Tell,
+) -> list[Built]:
+    """Every artifact on its own runtime against the network; a shared file runs once."""
+    done: dict[str, Verification] = {}
+    with running(network) as reference:
+        for artifact in artifacts:
+            if artifact.path not in done:
+                inputs = check_inputs(network, samples)
+                inputs = _counted(inputs, tell, f"verify {artifact.path}")
+                done[artifact.path] = _verify(folder, network, artifact, reference, inputs)
+    return [Built(artifact=a, verification=done[a.path]) for a in artifacts]
+
+
+def _verify(
+    folder: Path,
+    network: Network,
+    artifact: Artifact,
+    reference: RunningArtifact,
+    inputs: Inputs,
+) -> Verification:
+    path = folder / artifact.path
+    with open_runtime(
+        path, artifact.format, artifact.inputs, artifact.outputs, threads=2
+    ) as runtime:
+        return verify_artifact(
+            reference, runtime, inputs, artifact.scheme, categories=network.categories
+        )
+
+
+def _write_papers(
+    folder: Path,
+    out: Path,
+    source: Source,
+    samples: SampleSource | None,
+    result: CutResult,
+    built: Sequence[Built],
+    notes: Sequence[str],
+) -> None:
+    """Labels and manifest travel with the artifacts; the report says how they came about."""
+    categories = result.network.categories
+    assert categories is not None
+    (folder / bundle.LABELS).write_text("\n".join(categories.names) + "\n", encoding="utf-8")
+    recipe = read_recipe(samples.recipe) if samples else None
+    manifest = {
+        "schema": bundle.MANIFEST_SCHEMA,
+        "name": result.full.name,
+        "source_sha256": result.full.digest,
+        "cut_sha256": digest_of((folder / bundle.CUT).read_bytes()),
+        "categories": discovery.to_json(categories),
+        "preprocessing": asdict(recipe) if recipe else None,
+        "artifacts": [bundle.artifact_to_json(one.artifact) for one in built],
+        "versions": bundle.versions(),
+    }
+    report = {
+        "schema": bundle.REPORT_SCHEMA,
+        "keep": list(result.cut.keep),
+        "cost": {
+            "full": bundle.cost_to_json(result.cut.full),
+            "cut": bundle.cost_to_json(result.cost),
+        },
+        "cut_check": {**result.check.to_json(), "input": result.checked_on},
+        "selection": {
+            name: [axis, list(slots)] for name, (axis, slots) in result.cut.selection.items()
+        },
+        "refusals": [asdict(refusal) for refusal in result.cut.refusals],
+        "artifacts": [
+            {
+                "path": one.artifact.path,
+                "format": one.artifact.format,
+                "scheme": one.artifact.scheme,
+                "target": one.artifact.target,
+                "bytes": one.artifact.bytes,
+                "sha256": one.artifact.digest,
+                "verification": one.verification.to_json(),
+            }
+            for one in built
+        ],
+        "notes": list(notes),
+        "source": source.to_json(out),
+        "samples": samples.to_json(out) if samples else None,
+    }
+    bundle.write_json(folder / bundle.MANIFEST, manifest)
+    bundle.write_json(folder / bundle.REPORT, report)
+
+
+def _counted(inputs: Inputs, tell: Tell, stage: str) -> Inputs:
+    tell(stage, 0, 0)
+    for done, item in enumerate(inputs, start=1):
+        yield item
+        tell(stage, done, 0)
+
+
+def _staged(tell: Tell, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: tell(stage, done, total)

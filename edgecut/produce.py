@@ -1,0 +1,109 @@
+"""One network for one target in one scheme: lowered, emitted, quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecut.artifact import Emitted
+from edgecut.emitters import openvino as openvino_emitter
+from edgecut.emitters import tflite as tflite_emitter
+from edgecut.errors import EdgecutError
+from edgecut.network import Network
+from edgecut.passes.lower import lower
+from edgecut.quantise import litert, per_tensor
+from edgecut.quantise import openvino as nncf
+from edgecut.samples import Samples
+from edgecut.target import Target
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """The tensors of samples alone; sized, and read anew in each iteration."""
+
+    samples: Samples | Sequence[np.ndarray]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Image tensors, shape (1, C, H, W)."""
+        for sample in self.samples:
+            yield sample if isinstance(sample, np.ndarray) else sample.tensor
+
+
+def produce(
+    network: Network,
+    target: Target,
+    scheme: str,
+    samples: Tensors | None,
+    progress: Progress | None = None,
+) -> Emitted:
+    """The artifact's bytes.
+
+    Args:
+        network: a tidy network.
+        target: what it is for; it must take the scheme.
+        scheme: ``float32``, ``float16`` or ``int8``.
+        samples: to calibrate int8 with; the float schemes do not need them.
+        progress: told (done, total) of the calibration.
+
+    Raises:
+        EdgecutError: ``scheme-not-allowed``, ``no-samples``, ``unsupported-operation``, and what
+            the quantisers raise.
+    """
+    target.require(scheme)
+    if scheme == "int8" and samples is None:
+        raise EdgecutError(
+            "int8 needs samples to calibrate with",
+            code="no-samples",
+            hint="give --samples and --recipe, or leave int8 out with --scheme float32",
+        )
+    lowered = lower(network, target.format)
+    if target.format == "tflite":
+        return _tflite(lowered, target, scheme, samples, progress)
+    return _openvino(lowered, target, scheme, samples, progress)
+
+
+def _tflite(
+    network: Network,
+    target: Target,
+    scheme: str,
+    samples: Tensors | None,
+    progress: Progress | None,
+) -> Emitted:
+    if scheme != "int8" or samples is None:
+        plain = tflite_emitter.emit(network, layout=target.layout)
+        if scheme == "float32":
+            return plain
+        return litert.quantise(plain, (), scheme, target.int8)
+    prepared = per_tensor.prepare(network, samples)
+    plain = tflite_emitter.emit(prepared.network, layout=target.layout)
+    ranges = litert.calibrate(plain, samples, progress=progress)
+    return litert.quantise(
+        plain,
+        (),
+        scheme,
+        target.int8,
+        float_tail=[name for name in prepared.float_tail if name in ranges],
+        ranges=prepared.clipped(ranges),
+    )
+
+
+def _openvino(
+    network: Network,
+    target: Target,
+    scheme: str,
+    samples: Tensors | None,
+    progress: Progress | None,
+) -> Emitted:
+    if target.operations:
+        openvino_emitter.require_supported(network, target.operations)
+    if scheme == "int8" and samples is not None:
+        return nncf.quantise(network, samples, progress=progress)
+    return openvino_emitter.emit(network, scheme=scheme)

@@ -1,0 +1,1 @@
+"""Quantisers: a float artifact, or the network itself, becomes an int8 or float16 artifact."""

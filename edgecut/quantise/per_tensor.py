@@ -1,0 +1,107 @@
+"""What makes int8 exact enough where an activation tensor has one scale for all its channels.
+
+Three things, each measured on YOLOX-nano (``benchmarks/int8.py``):
+
+- depthwise inputs are equalised (``passes.equalise``);
+- gates saturate: in y = z * sigmoid(z) nothing below -8 reaches the output (y > -0.003), and a
+  sigmoid that has its own input gains nothing beyond +-8; so those ranges are clipped, and the
+  scale spent on what matters. Ranges from -60 to 15 are common there;
+- where boxes and scores share an output, the last products before it and all that follows stay in
+  float: a box coordinate and a probability cannot share 256 steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecut.network import Network
+from edgecut.passes.channels import Gate, find_gates
+from edgecut.passes.equalise import depthwise_inputs, equalise
+from edgecut.quantise.ranges import ChannelRange, channel_ranges
+
+# sigmoid(-8) = 0.0003.
+SATURATION = 8.0
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A network made ready for per-tensor int8.
+
+    ``bounds`` maps a tensor to the range outside of which its values do not matter, ``float_tail``
+    names the tensors whose operations stay in float.
+    """
+
+    network: Network
+    bounds: Mapping[str, Range]
+    float_tail: tuple[str, ...]
+
+    def clipped(self, ranges: Mapping[str, Range]) -> dict[str, Range]:
+        """Measured ranges, with what lies beyond the bounds cut off."""
+        return {name: _clip(span, self.bounds.get(name)) for name, span in ranges.items()}
+
+
+def prepare(network: Network, samples: Iterable[np.ndarray]) -> Prepared:
+    """The same network in float, ready for per-tensor int8.
+
+    Args:
+        network: tidy and lowered.
+        samples: image tensors, shape (1, C, H, W), read twice.
+    """
+    ranges = channel_ranges(network, depthwise_inputs(network), samples)
+    even = equalise(network, {name: found.peak for name, found in ranges.items()})
+    gates = [g for g in find_gates(even.model.graph).values() if _is_sigmoid(g)]
+    found = channel_ranges(even, [str(gate.z.name) for gate in gates], samples)
+    bounds: dict[str, Range] = {}
+    for gate in gates:
+        bounds |= _bounds(gate, found[str(gate.z.name)])
+    return Prepared(network=even, bounds=bounds, float_tail=float_tail(even))
+
+
+def float_tail(network: Network) -> tuple[str, ...]:
+    """The tensors from the last products on, of outputs where categories and others share slots."""
+    mixed = {o.output for o in network.categories.outputs if o.shared} if network.categories else ()
+    waiting = [v for v in network.model.graph.outputs if v.name in mixed]
+    tail: list[str] = []
+    while waiting:
+        value = waiting.pop()
+        node = value.producer()
+        if node is None or value.const_value is not None or value.name in tail:
+            continue
+        tail.append(str(value.name))
+        if node.op_type not in PRODUCTS:
+            waiting += [v for v in node.inputs if v is not None]
+    return tuple(tail)
+
+
+def _is_sigmoid(gate: Gate) -> bool:
+    kinds = [step.op_type for step in gate.steps]
+    return kinds in (["Sigmoid"], ["Mul", "Sigmoid"])
+
+
+def _bounds(gate: Gate, found: ChannelRange) -> dict[str, Range]:
+    name, first = str(gate.z.name), gate.steps[0]
+    if first.op_type == "Sigmoid":
+        return {name: (-SATURATION, float("inf"))}
+    factor = next(v for v in first.inputs if v is not None and v.const_value is not None)
+    assert factor.const_value is not None
+    scale = np.ravel(factor.const_value.numpy())
+    # Channel c is done below -8 / s_c; the tensor's bound is that of the channel that goes lowest.
+    low = float(np.maximum(found.low, -SATURATION / np.maximum(scale, 1e-6)).min())
+    return {
+        name: (low, float("inf")),
+        str(first.outputs[0].name): (-SATURATION, SATURATION),
+    }
+
+
+def _clip(span: Range, bound: Range | None) -> Range:
+    if bound is None:
+        return span
+    low, high = max(span[0], bound[0]), min(span[1], bound[1])
+    # A tensor that lies wholly beyond a bound keeps what was measured.
+    return (low, high) if low < high else span

@@ -1,0 +1,142 @@
+"""Where networks and samples come from, as values that a report can hold and read again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from edgecut import discovery
+from edgecut.errors import EdgecutError
+from edgecut.network import Network
+from edgecut.recipe import read_names, read_recipe
+from edgecut.samples import Samples, open_samples
+
+CALIBRATION_SAMPLES = 128
+
+
+class _Reference:
+    """Plain values of which some are paths, written down relative to a folder."""
+
+    _paths: tuple[str, ...] = ()
+
+    def to_json(self, folder: Path) -> dict[str, Any]:
+        """Plain values; paths become relative to ``folder``, so that both can move together."""
+        data = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        for name in self._paths:
+            if data[name] is not None and Path(data[name]).exists():
+                data[name] = os.path.relpath(data[name], folder)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], folder: Path) -> Self:
+        """The inverse of ``to_json``."""
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        values = {name: value for name, value in data.items() if name in known}
+        for name in cls._paths:
+            if values.get(name) is not None and (folder / values[name]).exists():
+                values[name] = os.path.normpath(folder / values[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(_Reference):
+    """A model: all that is needed to load it.
+
+    ``model`` is an ``.onnx`` or ``.pt2`` path or ``module:factory``, ``weights`` a state dict for
+    a factory, ``input_shape`` for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a
+    shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it.
+    """
+
+    _paths = ("model", "weights", "labels")
+
+    model: str
+    weights: str | None = None
+    input_shape: str | None = None
+    labels: str | None = None
+    slots: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSource(_Reference):
+    """Images, and the recipe by which they become tensors."""
+
+    _paths = ("path", "images", "recipe")
+
+    path: str
+    recipe: str
+    split: str | None = None
+    images: str | None = None
+    limit: int | None = CALIBRATION_SAMPLES
+
+    def open(self, network: Network) -> Samples:
+        """The samples, preprocessed for the network's image input."""
+        return open_samples(
+            Path(self.path),
+            read_recipe(self.recipe),
+            network.image,
+            limit=self.limit,
+            split=self.split,
+            images=Path(self.images) if self.images else None,
+        )
+
+    def limited(self, count: int) -> SampleSource:
+        """The same images, but no more than ``count``."""
+        return replace(self, limit=min(count, self.limit or count))
+
+
+def load(source: Source | str, **details: str | None) -> Network:
+    """The network of a model, with its categories where they are known.
+
+    >>> network = load("yolox_nano.onnx", labels="coco80")  # doctest: +SKIP
+
+    Args:
+        source: the model; a plain string stands for ``Source(model=...)``.
+        details: the other fields of ``Source``, beside a plain string.
+
+    Raises:
+        EdgecutError: as ``loaders``, ``recipe.read_names`` and ``discovery.with_categories`` say.
+    """
+    if isinstance(source, str):
+        source = Source(model=source, **details)
+    network = _load_model(source)
+    names = read_names(source.labels) if source.labels else None
+    try:
+        return discovery.with_categories(
+            network, names, source=source.labels or "metadata", slots=source.slots
+        )
+    except EdgecutError as error:
+        if error.code == "no-categories":
+            return network
+        raise
+
+
+def _load_model(source: Source) -> Network:
+    from edgecut.loaders import onnx_file, torch_program
+
+    shapes = _shapes(source.input_shape)
+    is_factory = ":" in source.model and not Path(source.model).exists()
+    if is_factory or source.model.endswith(".pt2"):
+        weights = Path(source.weights) if source.weights else None
+        shape = next(iter(shapes.values()), None)
+        return torch_program.load_torch(source.model, weights=weights, input_shape=shape)
+    return onnx_file.load_onnx(Path(source.model), input_shapes=shapes)
+
+
+def _shapes(text: str | None) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for part in (text or "").split(","):
+        name, _, shape = part.strip().rpartition("=")
+        if not shape:
+            continue
+        sizes = shape.lower().split("x")
+        if not all(size.isdecimal() and int(size) > 0 for size in sizes):
+            raise EdgecutError(
+                f"'{part}' is not an input shape",
+                code="bad-input-shape",
+                hint="for example --input-shape 1x3x224x224, or name=1x3x224x224",
+            )
+        shapes[name] = tuple(int(size) for size in sizes)
+    return shapes

@@ -1,0 +1,246 @@
+"""Recipes and category sets: what is shipped reads, what is wrong is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecut import shipped
+from edgecut.errors import EdgecutError
+from edgecut.recipe import (
+    Geometry,
+    Unusable,
+    prepare,
+    read_aliases,
+    read_categories,
+    read_names,
+    read_recipe,
+)
+
+PLAIN = """
+kind = "recipe"
+name = "mine"
+resize = "stretch"
+interpolation = "bilinear"
+colour = "RGB"
+scale = 1.0
+mean = [0.0, 0.0, 0.0]
+std = [1.0, 1.0, 1.0]
+"""
+LETTERBOX = PLAIN.replace('"stretch"', '"letterbox"\npad_value = 114\nanchor = "top-left"')
+CROP = PLAIN.replace('"stretch"', '"crop"\ncrop_fraction = 0.5')
+DETECTIONS = """
+[detections]
+arrangement = "rows"
+strides = [8, 16]
+centre = "linear"
+size = "exp"
+box_slots = [0, 1, 2, 3]
+objectness_slot = 4
+objectness_power = 1.0
+category_power = 1.0
+iou_threshold = 0.65
+score_threshold = 0.001
+max_detections = 100
+"""
+
+
+def written(folder: Path, text: str, name: str = "mine.toml") -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["yolox", "fastestdet", "imagenet", "efficientnet-lite", "plain"])
+def test_every_shipped_recipe_reads_and_is_called_as_its_file(name: str) -> None:
+    assert read_recipe(name).name == name
+
+
+def test_every_shipped_file_is_a_recipe_or_a_category_set() -> None:
+    for name in shipped.names("calibration"):
+        kind = shipped.read("calibration", name)["kind"]
+        found = read_recipe(name) if kind == "recipe" else read_categories(name)
+        assert found.name == name
+
+
+def test_yolox_and_fastestdet_hold_what_their_authors_say() -> None:
+    yolox, fastest = read_recipe("yolox"), read_recipe("fastestdet")
+    assert (yolox.colour, yolox.scale, yolox.pad_value, yolox.anchor) == (
+        "BGR", 1.0, 114, "top-left",
+    )  # fmt: skip
+    assert yolox.detections is not None and yolox.detections.strides == (8, 16, 32)
+    assert fastest.detections is not None and fastest.detections.objectness_power == 0.6
+    assert fastest.detections.box_slots == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "mine"', 'name = "mine"\nflip = true', "flip"),
+        ('name = "mine"', "", "'name' is missing"),
+        ('"stretch"', '"fit"', "'resize'"),
+        ('"stretch"', '"stretch"\npad_value = 3', "pad_value"),
+        ('"stretch"', '"letterbox"\npad_value = 300\nanchor = "centre"', "'pad_value'"),
+        ('"stretch"', '"crop"\ncrop_fraction = 1.5', "'crop_fraction'"),
+        ("scale = 1.0", "scale = true", "'scale'"),
+        ("scale = 1.0", "scale = nan", "'scale'"),
+        ("scale = 1.0", 'scale = "1"', "'scale'"),
+        ("mean = [0.0, 0.0, 0.0]", "mean = [0.0]", "'mean'"),
+        ("std = [1.0, 1.0, 1.0]", "std = [1.0, 0.0, 1.0]", "'std'"),
+        ('colour = "RGB"', 'colour = "GRAY"', "'mean'"),
+        ('kind = "recipe"', 'kind = "categories"', "'kind'"),
+        ("strides = [8, 16]", "strides = [8, 0]", "'strides'"),
+        ("strides = [8, 16]", "strides = []", "'strides'"),
+        ('"rows"', '"map"', "'strides'"),
+        ("[0, 1, 2, 3]", "[0, 1, 2]", "'box_slots'"),
+        ("[0, 1, 2, 3]", "[0, 1, 2, 4]", "'box_slots'"),
+        ("iou_threshold = 0.65", "iou_threshold = 1.65", "'iou_threshold'"),
+        ("max_detections = 100", "max_detections = 100\nsoft = 1", "[detections]"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_naming_file_and_key(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    text = PLAIN + DETECTIONS
+    assert old in text
+    path = written(tmp_path, text.replace(old, new))
+    with pytest.raises(EdgecutError) as caught:
+        read_recipe(path)
+    assert caught.value.code == "bad-recipe"
+    assert told in caught.value.message and path in caught.value.message
+
+
+def test_the_same_recipe_without_a_fault_reads(tmp_path: Path) -> None:
+    assert read_recipe(written(tmp_path, PLAIN + DETECTIONS)).detections is not None
+
+
+def test_an_unknown_recipe_is_met_with_the_closest_one() -> None:
+    with pytest.raises(EdgecutError) as caught:
+        read_recipe("yolx")
+    assert caught.value.code == "unknown-recipe" and "yolox" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "at"),
+    [
+        ("coco80", 80, {0: "person", 2: "car", 79: "toothbrush"}),
+        ("coco91", 91, {0: "background", 1: "person", 12: "N/A 12", 90: "toothbrush"}),
+        ("voc20", 20, {0: "aeroplane", 14: "person"}),
+        ("imagenet1k", 1000, {0: "tench", 134: "crane (bird)", 517: "crane (machine)"}),
+    ],
+)
+def test_shipped_sets_hold_their_names_in_place(name: str, count: int, at: dict[int, str]) -> None:
+    names = read_names(name)
+    assert len(names) == count
+    assert {i: names[i] for i in at} == at
+
+
+def test_coco91_is_coco80_with_holes() -> None:
+    found = read_categories("coco91")
+    assert found.background == 0
+    assert [n for n in found.names[1:] if not n.startswith("N/A")] == list(read_names("coco80"))
+
+
+def test_imagenets_wordnet_ids_lead_to_names() -> None:
+    assert read_aliases("imagenet1k")["n03126707"] == "crane (machine)"
+    assert read_aliases("coco80") == {}
+
+
+def test_a_text_file_gives_names_without_blank_lines(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeffcat\r\n\n  dog \n", "names.txt")
+    assert read_names(path) == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("\n \n", "empty-names"), ("cat\ndog\nCat\n", "duplicate-names"), (None, "missing-names")],
+)
+def test_a_wrong_text_file_is_refused(tmp_path: Path, text: str | None, code: str) -> None:
+    path = str(tmp_path / "gone.txt") if text is None else written(tmp_path, text, "names.txt")
+    with pytest.raises(EdgecutError) as caught:
+        read_names(path)
+    assert caught.value.code == code and path in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("extra", "code"),
+    [
+        ('names = ["a", "A"]', "duplicate-names"),
+        ('names = ["a", 1]', "bad-recipe"),
+        ('names = ["a"]\nwnids = ["n1", "n2"]', "bad-recipe"),
+        ('names = ["a"]\nbackground = 1', "bad-recipe"),
+        ('names = ["a"]\nlabels = 1', "bad-recipe"),
+    ],
+)
+def test_a_wrong_category_set_is_refused(tmp_path: Path, extra: str, code: str) -> None:
+    path = written(tmp_path, f'kind = "categories"\nname = "mine"\n{extra}\n')
+    with pytest.raises(EdgecutError) as caught:
+        read_names(path)
+    assert caught.value.code == code
+
+
+def picture(width: int, height: int, colour: tuple[int, int, int] = (10, 20, 30)) -> Image.Image:
+    return Image.new("RGB", (width, height), colour)
+
+
+def test_letterbox_puts_the_image_at_its_anchor_on_the_pad_value(tmp_path: Path) -> None:
+    tensor, geometry = prepare(picture(8, 4), read_recipe(written(tmp_path, LETTERBOX)), (16, 16))
+    assert tensor.shape == (1, 3, 16, 16) and tensor.dtype == np.float32
+    assert (tensor[0, 0, :8] == 10).all() and (tensor[0, :, 8:] == 114).all()
+    assert geometry.scale == (2.0, 2.0) and geometry.offset == (0.0, 0.0)
+    centred = LETTERBOX.replace("top-left", "centre")
+    tensor, geometry = prepare(picture(8, 4), read_recipe(written(tmp_path, centred)), (16, 16))
+    assert (tensor[0, 1, 4:12] == 20).all() and (tensor[0, :, :4] == 114).all()
+    assert geometry.offset == (0.0, 4.0)
+
+
+def test_letterbox_rounds_down_but_not_below_the_input(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, LETTERBOX))
+    for width in range(300, 640, 7):
+        _, geometry = prepare(picture(width, 200), recipe, (416, 416))
+        assert round(geometry.scale[0] * width, 6) == 416
+        assert round(geometry.scale[1] * 200, 6) == int(200 * 416 / width + 1e-6)
+
+
+def test_crop_takes_the_centre(tmp_path: Path) -> None:
+    image = picture(32, 16)
+    image.paste((200, 0, 0), (12, 4, 20, 12))
+    crop = read_recipe(written(tmp_path, CROP))
+    tensor, geometry = prepare(image, crop, (8, 8))
+    assert (tensor[0, 0] == 200).all()
+    assert geometry.offset == (-12.0, -4.0)
+
+
+def test_stretch_fills_the_input(tmp_path: Path) -> None:
+    stretch = read_recipe(written(tmp_path, PLAIN))
+    tensor, geometry = prepare(picture(10, 5), stretch, (20, 30))
+    assert (tensor[0, 2] == 30).all() and geometry.scale == (3.0, 4.0)
+
+
+def test_values_are_scaled_then_centred_in_the_order_of_the_colours(tmp_path: Path) -> None:
+    text = PLAIN.replace('"RGB"', '"BGR"').replace("scale = 1.0", "scale = 0.5")
+    text = text.replace("mean = [0.0, 0.0, 0.0]", "mean = [1, 2, 3]")
+    text = text.replace("std = [1.0, 1.0, 1.0]", "std = [2, 4, 8]")
+    tensor, _ = prepare(picture(4, 4), read_recipe(written(tmp_path, text)), (4, 4))
+    assert tensor[0, :, 0, 0].tolist() == [(15 - 1) / 2, (10 - 2) / 4, (5 - 3) / 8]
+
+
+def test_grey_gives_one_channel(tmp_path: Path) -> None:
+    text = PLAIN.replace('"RGB"', '"GRAY"').replace("[0.0, 0.0, 0.0]", "[0.0]")
+    recipe = read_recipe(written(tmp_path, text.replace("[1.0, 1.0, 1.0]", "[1.0]")))
+    tensor, _ = prepare(picture(4, 4, (7, 7, 7)), recipe, (4, 4))
+    assert tensor.shape == (1, 1, 4, 4) and (tensor == 7).all()
+
+
+def test_an_endless_strip_is_not_blown_up(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="long and narrow"):
+        prepare(picture(20_000, 1), read_recipe(written(tmp_path, CROP)), (224, 224))
+
+
+def test_boxes_go_back_to_the_original_and_stay_inside() -> None:
+    geometry = Geometry(width=100, height=50, scale=(2.0, 4.0), offset=(10.0, -20.0))
+    boxes = np.array([[30, 20, 50, 60], [-500, 0, 999, 999]], dtype=np.float32)
+    assert geometry.to_original(boxes).tolist() == [[10, 10, 20, 20], [0, 5, 100, 50]]
