@@ -14,6 +14,7 @@ The command line's verbs are functions here::
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from edgecut.errors import EdgecutError
     from edgecut.pipeline import build, cut, verify
     from edgecut.source import SampleSource, Source, load
+
+# Both report to their makers over the network unless told not to before they are imported.
+for _switch in ("ORT_DISABLE_TELEMETRY", "NNCF_CI"):
+    os.environ.setdefault(_switch, "1")
 
 __version__ = "0.1.0"
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 
 from edgecut.artifact import Artifact, Emitted
 from edgecut.cost import Cost, cost
-from edgecut.errors import EdgecutError
+from edgecut.errors import EdgecutError, EdgecutWarning
 from edgecut.evaluation import Subject
 from edgecut.evaluation import evaluate as judge
 from edgecut.measure.latency import Contender, Measurement, Ratio, measure, ratio
@@ -63,6 +64,9 @@ def evaluate(
 
     Raises:
         EdgecutError: what ``open_bundle`` and ``evaluate.evaluate`` raise.
+
+    Warns:
+        EdgecutWarning: images that could not be used, and were left out.
     """
     opened = open_bundle(folder, model=model)
     full = opened.full()
@@ -89,13 +93,17 @@ def evaluate(
                 threads=2,
             )
             subjects[artifact.path] = _subject(stack.enter_context(runtime), opened.network)
-        return judge(
+        judged_on = samples.open(full)
+        rows = judge(
             subjects,
-            samples.open(full),
+            judged_on,
             keep=opened.network.categories.names,
             rules=read_recipe(recipe).detections,
             progress=lambda done, total: tell("evaluate", done, total),
         )
+    for remark in judged_on.remarks:
+        warnings.warn(remark, EdgecutWarning, stacklevel=2)
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -50,9 +50,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
     except OSError as error:
-        raise EdgecutError(
-            f"{out} cannot be written: {error.strerror}", code="unwritable-output"
-        ) from error
+        raise _unwritable(out, error) from error
     try:
         yield partial
         partial.chmod(0o755)
@@ -62,14 +60,25 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def _swap(partial: Path, out: Path) -> None:
-    if out.exists():
-        # Moved into the new folder's shadow, so that a failure in between can be undone by hand.
-        old = partial.with_name(partial.name + ".old")
-        os.replace(out, old)
+    old = partial.with_name(partial.name + ".old")
+    try:
+        if out.exists():
+            os.replace(out, old)
         os.replace(partial, out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    finally:
+        if old.exists() and not out.exists():  # stopped between the two
+            os.replace(old, out)
         shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(partial, out)
+
+
+def _unwritable(out: Path, error: OSError) -> EdgecutError:
+    return EdgecutError(
+        f"{out} cannot be written: {error.strerror}",
+        code="unwritable-output",
+        hint="give another --out",
+    )
 
 
 def write_artifact(folder: Path, stem: str, target: str, emitted: Emitted) -> Artifact:
@@ -97,16 +106,31 @@ def files_of(folder: Path, artifact: Artifact) -> list[Path]:
 
 
 def check_digest(folder: Path, artifact: Artifact) -> None:
-    """Raise ``changed-artifact`` unless the files are those that the manifest describes."""
+    """Raise unless the files are those that the manifest describes.
+
+    Raises:
+        EdgecutError: ``missing-artifact`` or ``changed-artifact``.
+    """
+    _check_digest(files_of(folder, artifact), artifact.digest)
+
+
+def check_cut(folder: Path, digest: str) -> None:
+    """Raise ``changed-artifact`` unless the cut network is the one that the manifest describes."""
+    _check_digest([folder / CUT], digest)
+
+
+def _check_digest(files: Sequence[Path], digest: str) -> None:
     try:
-        data = b"".join(path.read_bytes() for path in files_of(folder, artifact))
+        data = b"".join(path.read_bytes() for path in files)
     except OSError as error:
         raise EdgecutError(
-            f"{folder / artifact.path} cannot be read: {error.strerror}", code="missing-artifact"
+            f"{error.filename} cannot be read: {error.strerror}",
+            code="missing-artifact",
+            hint="build again",
         ) from error
-    if digest_of(data) != artifact.digest:
+    if digest_of(data) != digest:
         raise EdgecutError(
-            f"{folder / artifact.path} is not the file that {MANIFEST} describes",
+            f"{' or '.join(map(str, files))} is not the file that {MANIFEST} describes",
             code="changed-artifact",
             hint="build again",
         )

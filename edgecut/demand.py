@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecut.edit import subgraphs
 from edgecut.ops import rule_for
 from edgecut.ops.region import WHOLE, Region
 from edgecut.ops.rule import Flow, Unsupported, shape_of
@@ -67,19 +68,15 @@ def demand(network: Network, wanted: Mapping[str, Region]) -> Demand:
 
 
 def key(node: ir.Node) -> str:
-    """The name under which a node stands in ``Demand.flows``."""
-    return str(node.outputs[0].name)
+    """The name under which a node stands in ``Demand.flows``; unused outputs may have none."""
+    return next((str(output.name) for output in node.outputs if output.name), "")
 
 
 def captured(node: ir.Node) -> Iterator[ir.Value]:
     """Outer values that a node's subgraphs read, beside its visible inputs."""
-    for attribute in node.attributes.values():
-        graphs = attribute.value if isinstance(attribute.value, tuple | list) else [attribute.value]
-        for graph in graphs:
-            if hasattr(graph, "all_nodes"):
-                for inner in graph.all_nodes():
-                    yield from (value for value in inner.inputs if value is not None)
-                yield from graph.outputs
+    for graph in subgraphs(node):
+        for inner in graph:
+            yield from (v for v in inner.inputs if v is not None and v.graph is node.graph)
 
 
 def _need(regions: dict[str, Region], value: ir.Value, region: Region) -> None:

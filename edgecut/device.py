@@ -143,6 +143,7 @@ class _OnnxRuntime:
 
     @staticmethod
     def library() -> tuple[Any, str, str]:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         return onnxruntime, "onnxruntime", str(onnxruntime.__version__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,40 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
+def fresh(name: str, taken: Collection[str]) -> str:
+    """The name, or where it is taken already the name with a number."""
+    unique, count = name, 1
+    while unique in taken:
+        unique, count = f"{name}.{count}", count + 1
+    return unique
+
+
+def value_names(graph: ir.Graph) -> set[str]:
+    """The names of all tensors of a graph and of the graphs inside it."""
+    names = {str(value.name) for value in (*graph.inputs, *graph.initializers.values())}
+    for node in graph:
+        names |= {str(value.name) for value in node.outputs}
+        for inner in subgraphs(node):
+            names |= value_names(inner)
+    return names
+
+
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """The graphs that a node holds, and those inside them."""
+    for attribute in node.attributes.values():
+        graphs = attribute.value if isinstance(attribute.value, tuple | list) else [attribute.value]
+        for graph in graphs:
+            if hasattr(graph, "all_nodes"):
+                yield graph
+                for inner in graph:
+                    yield from subgraphs(inner)
+
+
 def constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
     """A new weight; a name that is taken already gets a number."""
     import onnx_ir as ir
 
-    unique, count = name, 1
-    while unique in graph.initializers:
-        unique, count = f"{name}.{count}", count + 1
+    unique = fresh(name, value_names(graph))
     value = ir.val(unique, const_value=ir.tensor(np.asarray(array, order="C"), name=unique))
     graph.register_initializer(value)
     return value
@@ -36,8 +63,9 @@ def insert(
     """A new node before another one, whose only output has the type and shape of ``like``."""
     import onnx_ir as ir
 
-    output = ir.Value(name=name, shape=like.shape, type=like.type)
-    node = ir.node(op_type, inputs, attributes or {}, outputs=[output], name=name)
+    output = ir.Value(name=fresh(name, value_names(graph)), shape=like.shape, type=like.type)
+    node_name = fresh(name, {str(node.name) for node in graph})
+    node = ir.node(op_type, inputs, attributes or {}, outputs=[output], name=node_name)
     graph.insert_before(before, node)
     return output
 
@@ -52,8 +80,8 @@ def replace(
     """Put another node in the place of one with a single output; the output keeps its name."""
     old = node.outputs[0]
     name = str(old.name)
+    old.name = node.name = f"{name}/replaced"
     new = insert(graph, node, op_type, inputs, like=old, name=name, attributes=attributes)
-    old.name = f"{name}/replaced"
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     graph.remove(node, safe=True)
 

@@ -27,6 +27,10 @@ class EdgecutError(Exception):
         return _rebuild, (type(self), self.message, self.code, self.where, self.hint)
 
 
+class EdgecutWarning(UserWarning):
+    """Something that the user should know and that stops nothing, told in plain text."""
+
+
 class QualityGateMissed(EdgecutError):
     """The artifacts were written, but one of them is worse than was asked for."""
 

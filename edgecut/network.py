@@ -107,9 +107,24 @@ def to_model(proto: onnx.ModelProto) -> ir.Model:
     model = ir.from_proto(proto)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     common.RemoveUnusedNodesPass()(model)
-    for i, node in enumerate(model.graph):
-        node.name = node.name or f"{node.op_type}_{i}"
+    _name_nodes(model)
     return model
+
+
+def _name_nodes(model: ir.Model) -> None:
+    """Give every node a name of its own, as ONNX Runtime wants it."""
+    taken = {node.name for node in model.graph}
+    seen: set[str] = set()
+    for i, node in enumerate(model.graph):
+        if node.name and node.name not in seen:
+            seen.add(node.name)
+            continue
+        name, count = node.name or f"{node.op_type}_{i}", 0
+        while name in taken:
+            name, count = f"{node.name or node.op_type}_{i + count}", count + 1
+        node.name = name
+        taken.add(name)
+        seen.add(name)
 
 
 def digest_of(data: bytes) -> str:

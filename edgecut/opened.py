@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,20 +61,30 @@ def open_bundle(folder: Path, *, model: str | None = None) -> OpenBundle:
         model: the full model, where it is no longer where the report says.
 
     Raises:
-        EdgecutError: ``not-a-bundle``, ``other-schema``, ``changed-artifact``.
+        EdgecutError: ``not-a-bundle``, ``other-schema``, ``path-escape``, ``missing-artifact``,
+            ``changed-artifact``.
     """
     manifest = bundle.read_json(folder / bundle.MANIFEST, bundle.MANIFEST_SCHEMA)
     report = bundle.read_json(folder / bundle.REPORT, bundle.REPORT_SCHEMA)
+    try:
+        return _opened(folder, manifest, report, model)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EdgecutError(
+            f"{folder / bundle.MANIFEST} or {bundle.REPORT} beside it lacks something or misstates "
+            f"it ({type(error).__name__}: {error})",
+            code="not-a-bundle",
+            hint="build again",
+        ) from error
+
+
+def _opened(
+    folder: Path, manifest: dict[str, Any], report: dict[str, Any], model: str | None
+) -> OpenBundle:
     artifacts = tuple(bundle.artifact_from_json(a) for a in manifest["artifacts"])
     for artifact in artifacts:
         bundle.check_digest(folder, artifact)
+    bundle.check_cut(folder, manifest["cut_sha256"])
     network = load(Source(model=str(folder / bundle.CUT)))
-    if network.digest != manifest["cut_sha256"]:
-        raise EdgecutError(
-            f"{folder / bundle.CUT} is not the file that the manifest describes",
-            code="changed-artifact",
-            hint="build again",
-        )
     recorded, samples = Source.from_json(report["source"], folder), report["samples"]
     return OpenBundle(
         folder=folder,

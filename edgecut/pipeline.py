@@ -19,6 +19,7 @@ from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.recipe import read_recipe
 from edgecut.runtimes import RunningArtifact, open_runtime
+from edgecut.samples import Samples
 from edgecut.source import SampleSource, Source, load
 from edgecut.target import Target, read_target
 from edgecut.verification import Verification, verify_artifact, verify_cut
@@ -38,6 +39,14 @@ class CutResult:
     cost: Cost
     check: Verification
     checked_on: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user may not have expected."""
+        assert self.full.categories is not None
+        count = len(self.full.categories.names)
+        everything = len(self.cut.keep) == count
+        return (f"nothing was cut: all {count} categories are kept",) if everything else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +141,10 @@ def build(
     with bundle.new_folder(out) as folder:
         result = cut(source, keep=keep, samples=samples, tell=tell)
         result.network.write(folder / bundle.CUT)
-        artifacts = _produce_all(result, jobs, samples, folder, tell)
+        calibration = samples.open(result.network) if samples else None
+        artifacts = _produce_all(result, jobs, calibration, folder, tell)
         built = _verify_all(folder, result.network, artifacts, samples, tell)
+        notes += [*result.notes, *(calibration.remarks if calibration else ())]
         _write_papers(folder, out, source, samples, result, built, notes)
     return BuildResult(folder=out, cut=result, built=tuple(built), notes=tuple(notes))
 
@@ -211,12 +222,12 @@ def _jobs(
 def _produce_all(
     result: CutResult,
     jobs: Sequence[tuple[Target, str]],
-    samples: SampleSource | None,
+    samples: Samples | None,
     folder: Path,
     tell: Tell,
 ) -> list[Artifact]:
     """Emit every job; targets with equal preferences share a file."""
-    tensors = Tensors(samples.open(result.network)) if samples else None
+    tensors = Tensors(samples) if samples else None
     written: dict[tuple[object, ...], Artifact] = {}
     taken: set[str] = set()
     artifacts = []

@@ -89,6 +89,15 @@ class Samples:
         """(name, reason) of the images found unusable so far."""
         return tuple(self._skipped[i] for i in sorted(self._skipped))
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """One sentence on the images found unusable so far, or none."""
+        if not self._skipped:
+            return ()
+        name, reason = self.skipped[0]
+        count = len(self._skipped)
+        return (f"{count} of {len(self)} images left out; the first, '{name}', {reason}",)
+
     def __iter__(self) -> Iterator[Sample]:
         """Yield every usable sample.
 
@@ -206,7 +215,11 @@ def _files(entries: Sequence[Entry], paths: Sequence[Path]) -> Source:
 
 def _source(path: Path, split: str | None, images: Path | None) -> Source:
     if not path.exists():
-        raise EdgecutError(f"there are no samples at {path}", code="missing-samples")
+        raise EdgecutError(
+            f"there are no samples at {path}",
+            code="missing-samples",
+            hint="give a folder of images, a .parquet file or a COCO .json file",
+        )
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if images is not None and kind != ".json":
         raise EdgecutError(

@@ -103,10 +103,10 @@ def load(source: Source | str, **details: str | None) -> Network:
         source = Source(model=source, **details)
     network = _load_model(source)
     names = read_names(source.labels) if source.labels else None
+    # The name alone: the map travels with the artifacts, on which no machine's paths belong.
+    labels = Path(source.labels).name if source.labels else "metadata"
     try:
-        return discovery.with_categories(
-            network, names, source=source.labels or "metadata", slots=source.slots
-        )
+        return discovery.with_categories(network, names, source=labels, slots=source.slots)
     except EdgecutError as error:
         if error.code == "no-categories":
             return network

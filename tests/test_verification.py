@@ -251,6 +251,15 @@ def test_json_has_no_infinity() -> None:
     result = judged("float32", with_nan)
     text = json.dumps(result.to_json(), allow_nan=False)
     assert json.loads(text)["worst"] is None and json.loads(text)["passed"] is False
+    assert json.loads(text)["max_abs_error"] is None
+
+
+def test_the_largest_absolute_error_is_told() -> None:
+    values = detector(0)
+    wrong = values.copy()
+    wrong[0, 3, 0] += 0.25
+    result = compare({"out": values}, {"out": wrong}, categories=CATEGORIES)
+    assert result.max_abs_error == pytest.approx(0.25, rel=1e-4)
 
 
 def test_a_verification_cannot_be_changed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,25 @@ from edgecut.cli import options, render
 if TYPE_CHECKING:
     from edgecut.appraise import Timing
     from edgecut.cost import Cost
-    from edgecut.measure.latency import Measurement
+    from edgecut.measure.latency import Measurement, Ratio
 
 
 @click.command(name="bench")
 @click.argument("folder")
-@click.option("--threads", default=1, show_default=True, help="CPU threads of the runtimes.")
-@click.option("--seconds", default=5.0, show_default=True, help="How long to run each artifact.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="CPU threads of the runtimes.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True, max=3600),
+    default=5.0,
+    show_default=True,
+    help="How long to run each artifact.",
+)
 @options.replaced_model
 @options.as_json
 def command(folder: str, threads: int, seconds: float, model: str | None, json_: bool) -> None:
@@ -80,30 +93,43 @@ def rate(cost: Cost, measured: Measurement) -> float:
 
 
 def show(timings: list[Timing]) -> None:
-    """Print latency beside GMACs, and what the speed-up is beside what MACs promise."""
-    rows = []
+    """Print a line for each artifact, and what the MACs alone would promise."""
+    if not timings:
+        return
+    first = timings[0]
+    rows = [
+        (
+            timing.artifact,
+            f"{timing.full.median_ms:#.4g}",
+            f"{timing.full.p90_ms:#.4g}",
+            f"{timing.cut.median_ms:#.4g}",
+            f"{timing.cut.p90_ms:#.4g}",
+            f"{rate(timing.cut_cost, timing.cut):.1f}",
+            _gain(timing.speed_up),
+        )
+        for timing in timings
+    ]
+    columns = ("artifact", ">full ms", ">p90", ">cut ms", ">p90", ">GMAC/s", "full / cut")
+    render.print_table(
+        f"Median latency on this machine, full and cut in turn, threads: {first.cut.threads}",
+        columns,
+        rows,
+    )
+    click.echo(
+        f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: "
+        f"MACs alone promise {first.macs_ratio:.3f} x; GMAC/s is the cut's"
+    )
     for timing in timings:
-        for network, cost, measured in _sides(timing):
-            rows.append(
-                (
-                    timing.artifact if network == "full" else "",
-                    network,
-                    f"{cost.gmacs:.3f}",
-                    f"{measured.median_ms:.2f}",
-                    f"{measured.p90_ms:.2f}",
-                    f"{rate(cost, measured):.1f}",
-                    _gain(timing) if network == "cut" else "",
-                )
-            )
-    columns = ("artifact", "network", ">GMACs", ">median ms", ">p90 ms", ">GMAC/s", "speed-up")
-    render.print_table("Latency on this machine, full and cut in turn", columns, rows)
-    for reason in dict.fromkeys(r for t in timings for m in (t.full, t.cut) for r in m.reasons):
-        click.echo(f"INVALID: {reason}")
+        # One of each kind: the reasons of the two sides mostly differ in their numbers alone.
+        reasons = {
+            re.split(r"[\d:]", r)[0]: r for m in (timing.full, timing.cut) for r in m.reasons
+        }
+        if reasons:
+            click.echo(f"INVALID {timing.artifact}: {'; '.join(reasons.values())}")
 
 
-def _gain(timing: Timing) -> str:
-    gain = timing.speed_up
-    return f"{gain.ratio:.3f} x ({gain.low:.3f} to {gain.high:.3f}); MACs {timing.macs_ratio:.3f} x"
+def _gain(gain: Ratio) -> str:
+    return f"{gain.ratio:.2f} x ({gain.low:.2f} to {gain.high:.2f})"
 
 
 def _sides(timing: Timing) -> tuple[tuple[str, Cost, Measurement], ...]:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 @options.model
 @options.keep
 @options.samples
-@click.option("--limit", default=128, show_default=True, help="Samples to calibrate with, at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Samples to calibrate with, at most.",
+)
 @click.option(
     "--target",
     "targets",
@@ -87,12 +93,15 @@ def show_artifacts(built: tuple[Built, ...] | list[Built]) -> None:
             render.size(one.artifact.bytes),
             worst(one.verification),
             "ok" if one.verification.passed else "FAILED",
-            "; ".join((*one.verification.faults, *one.artifact.notes)),
         )
         for one in built
     ]
-    columns = ("artifact", "target", ">size", ">against the cut network", "verdict", "")
-    render.print_table("\nArtifacts, each run on its own runtime", columns, rows)
+    columns = ("artifact", "target", ">size", ">against the cut network", "verdict")
+    click.echo()
+    render.print_table("Artifacts, each run on its own runtime", columns, rows)
+    for one in built:
+        for remark in (*one.verification.faults, *one.artifact.notes):
+            click.echo(f"{one.artifact.path}: {remark}")
 
 
 def worst(check: Verification) -> str:

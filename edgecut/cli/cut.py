@@ -12,6 +12,7 @@ from edgecut.errors import EdgecutError
 
 if TYPE_CHECKING:
     from edgecut.pipeline import CutResult
+    from edgecut.verification import Verification
 
 
 @click.command(name="cut")
@@ -52,6 +53,8 @@ def command(
         render.print_json(summary(result))
         return
     show(result)
+    for note in result.notes:
+        click.echo(f"note: {note}")
     click.echo(f"wrote {path}")
 
 
@@ -64,6 +67,7 @@ def summary(result: CutResult) -> dict[str, Any]:
         "cost": {"full": asdict(result.cut.full), "cut": asdict(result.cost)},
         "cut_check": {**result.check.to_json(), "input": result.checked_on},
         "refusals": [asdict(refusal) for refusal in result.cut.refusals],
+        "notes": list(result.notes),
     }
 
 
@@ -91,15 +95,21 @@ def show(result: CutResult) -> None:
         ),
     ]
     render.print_table(
-        f"{result.full.name}, kept: {', '.join(result.cut.keep)}",
-        ("", ">full", ">cut", ">saved"),
+        f"{result.full.name} cut to {', '.join(result.cut.keep)}",
+        ("", ">full", ">cut", ">change"),
         rows,
     )
     for refusal in result.cut.refusals:
         click.echo(f"kept whole before {refusal.op_type} '{refusal.node}': {refusal.reason}")
+    show_check(result.check)
+
+
+def show_check(check: Verification) -> None:
+    """Print how close the cut network comes to the full one, for what was kept."""
+    said = f"{check.worst:.1e} of the largest value" if check.worst else "0"
     click.echo(
-        f"cut = full network's kept slots: error {result.check.worst:.1e} of the largest value, "
-        f"{result.check.samples} x {result.checked_on}"
+        f"cut against full network, on the kept outputs: largest error {said}, "
+        f"{check.samples} inputs: {'ok' if check.passed else 'FAILED'}"
     )
 
 

@@ -15,7 +15,7 @@ from edgecut.errors import EdgecutError
 @click.argument("folder")
 @click.option("--coco", metavar="JSON", help="The truth for a detector: a COCO instances.json.")
 @options.samples
-@click.option("--limit", default=None, type=int, help="Images to judge on, at most.")
+@click.option("--limit", type=click.IntRange(min=1), help="Images to judge on, at most.")
 @options.replaced_model
 @options.as_json
 def command(

@@ -54,20 +54,21 @@ def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
         )
         return
     _show_network(network)
-    rows = [("everything", render.count(full.parameters), render.count(full.macs), "", "", "")]
+    rows = [("everything", render.count(full.parameters), "", render.count(full.macs), "", "")]
     rows += [
         (
             ", ".join(saved.keep),
             render.count(saved.cut.parameters),
-            render.count(saved.cut.macs),
             render.share(saved.cut.parameters, full.parameters),
+            render.count(saved.cut.macs),
             render.share(saved.cut.macs, full.macs),
-            "; ".join(f"{r.op_type} '{r.node}': {r.reason}" for r in saved.refusals),
+            ", ".join(f"kept whole before {r.op_type} '{r.node}'" for r in saved.refusals),
         )
         for saved in cuts
     ]
-    columns = ("keep", ">parameters", ">MACs", ">saved", ">saved", "stopped at")
-    render.print_table("\nCost", columns, rows)
+    columns = ("keep", ">parameters", ">change", ">MACs", ">change", "")
+    click.echo()
+    render.print_table("Cost", columns, rows)
     for node in full.uncounted:
         click.echo(f"not counted: {node}, whose shapes are not known")
 
@@ -97,6 +98,7 @@ def _show_categories(categories: CategoryMap) -> None:
     width = len(str(len(first.slots)))
     named = [f"{first.slots.index(i):>{width}} {name}" for i, name in enumerate(categories.names)]
     column = max(map(len, named)) + 2
-    across = max(1, 100 // column)
+    across = max(1, 98 // column)
     for start in range(0, len(named), across):
-        click.echo("  " + "".join(name.ljust(column) for name in named[start : start + across]))
+        line = "".join(name.ljust(column) for name in named[start : start + across])
+        click.echo(f"  {line}".rstrip())

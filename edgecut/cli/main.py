@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import warnings
 from importlib import import_module
 from types import FrameType
+from typing import Any
 
 import click
 
 from edgecut import __version__
-from edgecut.errors import EdgecutError
+from edgecut.cli import render
+from edgecut.errors import EdgecutError, EdgecutWarning
 
+TRACEBACK = "EDGECUT_TRACEBACK"
+
+HELP = """Cut a vision model to the categories you need, and ship it to the edge.
+
+\b
+edgecut inspect yolox_nano.onnx --labels coco80
+edgecut build yolox_nano.onnx --labels coco80 --keep person,car \\
+    --recipe yolox --samples photos/ --target raspberry-pi-4 --out dist/
+"""
 # Name -> help line: `edgecut --help` imports no command, and so nothing heavy.
 COMMANDS = {
-    "bench": "Time artifacts on this machine, full against cut, beside their GMACs.",
-    "build": "Cut, emit, quantise and verify: a model becomes artifacts for devices.",
-    "cut": "Cut a model to the categories you keep, and check that it is exact.",
-    "evaluate": "Judge full, cut and artifacts by accuracy per kept category.",
-    "inspect": "Show a model's categories, where its slots are, and what they cost.",
+    "bench": "Time the artifacts of a build on this machine.",
+    "build": "Cut a model and write verified artifacts for devices.",
+    "cut": "Cut a model to the categories you keep.",
+    "evaluate": "Judge full, cut and artifacts by accuracy.",
+    "inspect": "Show a model's categories and what they cost.",
     "targets": "List the devices that edgecut knows.",
-    "verify": "Run every artifact of a build again, and compare it with the network.",
+    "verify": "Check a build again, on the artifacts' own runtimes.",
 }
 
 
@@ -44,26 +57,24 @@ class LazyGroup(click.Group):
             formatter.write_dl(sorted(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgecut")
 def group() -> None:
-    r"""Cut a vision model to the categories you need, and ship it to the edge.
-
-    \b
-    edgecut inspect yolox_nano.onnx --labels coco80
-    edgecut build yolox_nano.onnx --labels coco80 --keep person,car \
-        --recipe yolox --samples photos/ --target raspberry-pi-4 --out dist/
-    """
+    """Stand above all commands."""
 
 
 def main() -> None:
     """Run the command line; every way out of the process goes through here."""
     # A terminated build cleans up after itself as one stopped by Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
+    # Other packages' warnings are for their developers; ours are notes for the user.
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", EdgecutWarning)
+    warnings.showwarning = _note
     try:
         code = group.main(standalone_mode=False)
     except EdgecutError as error:
-        _show(error)
+        render.print_error(error)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -74,6 +85,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains about the closed pipe once more
         sys.exit(0)
+    except Exception as error:
+        if TRACEBACK in os.environ:
+            raise
+        render.print_error(_unforeseen(error))
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -81,9 +97,19 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _show(error: EdgecutError) -> None:
-    click.echo(f"{click.style(f'error[{error.code}]', fg='red')}: {error.message}", err=True)
-    if error.where and error.where not in error.message:
-        click.echo(f"  where: {error.where}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"note: {message}", err=True)
+
+
+def _unforeseen(error: Exception) -> EdgecutError:
+    """Whatever no stage expected: the system's own words, or a defect of ours."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return EdgecutError(f"{place}{error.strerror}", code="system")
+    if isinstance(error, MemoryError):
+        return EdgecutError("there is not enough memory", code="system")
+    return EdgecutError(
+        f"{type(error).__name__}: {error}",
+        code="internal",
+        hint=f"this is a defect of edgecut: please report it, with what {TRACEBACK}=1 shows",
+    )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import click
 
+from edgecut.errors import EdgecutError
+
 Tell = Callable[[str, int, int], None]
+# Where the output is no terminal: wide enough for every table of ours.
+WIDTH = 160
 
 
 def print_json(data: Any) -> None:
@@ -24,15 +29,27 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         justify: Literal["right", "left"] = "right" if column.startswith(">") else "left"
         table.add_column(column.lstrip(">"), justify=justify, overflow="fold")
     for row in rows:
         # Names come from foreign files: they are text, never markup.
         table.add_row(*(Text(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    with console.capture() as lines:
+        console.print(table)
+    click.echo(click.style(textwrap.fill(title, 100), bold=True))
+    click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
+
+
+def print_error(error: EdgecutError) -> None:
+    """Print an error to stderr; every error that edgecut shows is shown here."""
+    click.echo(f"{click.style(f'error[{error.code}]', fg='red')}: {error.message}", err=True)
+    if error.where and error.where not in error.message:
+        click.echo(f"  where: {error.where}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)
 
 
 @contextmanager
@@ -98,5 +115,6 @@ def size(count_bytes: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """What is gone of a whole, in percent."""
-    return f"-{100 * (1 - part / whole):.1f} %" if whole else "-"
+    """What a part is beside the whole: -27.4 % where that much is gone."""
+    change = round(100 * (part / whole - 1), 1) if whole else 0.0
+    return f"{change:+.1f} %" if change else "none"

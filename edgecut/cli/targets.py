@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from edgecut.cli import options, render
+
+if TYPE_CHECKING:
+    from edgecut.target import Target
 
 
 @click.command(name="targets")
@@ -23,11 +28,14 @@ def command(json_: bool) -> None:
         (
             target.name,
             target.title,
-            target.runtime,
-            ", ".join(target.schemes),
-            ", ".join(f"{p.scheme} {p.gmacs_per_s:g}" for p in target.peaks) or "not known",
+            _schemes(target),
         )
         for target in targets
     ]
-    render.print_table("Targets", ("name", "device", "runtime", "schemes", "peak GMAC/s"), rows)
-    click.echo("A .toml file of your own works as well: --target ./my-board.toml")
+    render.print_table("Targets", ("name", "device", "schemes (peak GMAC/s)"), rows)
+    click.echo("\nA .toml file of your own works as well: --target ./my-board.toml")
+
+
+def _schemes(target: Target) -> str:
+    peaks = {peak.scheme: f" ({peak.gmacs_per_s:g})" for peak in target.peaks}
+    return ", ".join(scheme + peaks.get(scheme, "") for scheme in target.schemes)

@@ -9,6 +9,7 @@ import click
 
 from edgecut.cli import options, render
 from edgecut.cli.build import gate, show_artifacts
+from edgecut.cli.cut import show_check
 
 
 @click.command(name="verify")
@@ -42,10 +43,7 @@ def command(folder: str, model: str | None, json_: bool, **chosen: Any) -> None:
             }
         )
     else:
-        click.echo(
-            f"cut = full network's kept slots: error {check.worst:.1e} of the largest value, "
-            f"{check.samples} inputs: {'ok' if check.passed else 'FAILED'}"
-        )
+        show_check(check)
         show_artifacts(built)
     pipeline.require_exact(check, folder)
     gate(built)

@@ -18,6 +18,7 @@ Refusal = tuple[str, str, str]
 
 SCHEMES = ("float32", "float16")
 _TOLD = 5
+_MARK = "network:"
 # What describes the graph rather than computes; every plugin takes it.
 _STRUCTURE = frozenset({"Parameter", "Constant", "Result"})
 
@@ -94,7 +95,7 @@ def _model(network: Network) -> Any:
     from openvino._offline_transformations import apply_moc_transformations
 
     try:
-        model = core.read_model(network.to_bytes())
+        model = _read(core, network)
     except RuntimeError as error:
         lines = str(error).strip().splitlines()
         reasons = [line[3:] for line in lines if line.startswith("-- ")] or lines[-1:]
@@ -103,29 +104,30 @@ def _model(network: Network) -> Any:
             code="unsupported-operation",
             hint="choose a TFLite target, or rewrite that operation before exporting",
         ) from error
-    known = _own_names(model)
     apply_moc_transformations(model, cf=True)
-    _settle_names(model, known)
+    _settle_names(model)
     return model
 
 
-def _own_names(model: Any) -> set[str]:
-    """Names of nodes that come from the network.
+def _read(core: Any, network: Network) -> Any:
+    """The network as OpenVINO reads it, its own node names marked.
 
-    The others OpenVINO made up, with a counter that never starts again in a process.
+    Other names OpenVINO makes up, with a counter that never starts again in a process, and they
+    may be the same as one of the network's.
     """
-    return {
-        node.get_friendly_name()
-        for node in model.get_ops()
-        if node.get_friendly_name() != node.get_name()
-    }
+    proto = network.to_proto()
+    for node in proto.graph.node:
+        node.name = f"{_MARK}{node.name or node.output[0]}"
+    return core.read_model(proto.SerializeToString(deterministic=True))
 
 
-def _settle_names(model: Any, known: set[str]) -> None:
-    """Name by type and place whatever the network did not name itself."""
+def _settle_names(model: Any) -> None:
+    """Name each node as the network does, or else by its output's name, or by type and place."""
     for place, node in enumerate(model.get_ordered_ops()):
-        if node.get_friendly_name() not in known:
-            node.set_friendly_name(f"{node.get_type_name()}.{place}")
+        name = node.get_friendly_name()
+        tensors = sorted(name for output in node.outputs() for name in output.get_names())
+        made_up = tensors[0] if tensors else f"{node.get_type_name()}.{place}"
+        node.set_friendly_name(name.removeprefix(_MARK) if name.startswith(_MARK) else made_up)
 
 
 def _files(model: Any, *, compress: bool) -> dict[str, bytes]:

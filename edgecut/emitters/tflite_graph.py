@@ -207,7 +207,7 @@ def _operator(tables: Any, op: _Operator, codes: list[tuple[str, int]]) -> Any:
 
 @cache
 def _buffer_type(tables: Any) -> Any:
-    class AlignedBuffer(tables.BufferT):
+    class AlignedBuffer(tables.BufferT):  # type: ignore[misc]
         """The schema asks for data aligned to 16 bytes; the generated code ignores that."""
 
         def Pack(self, builder: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,8 @@ def load_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Network
 
     Raises:
         EdgecutError: ``missing-model``, ``not-onnx``, ``missing-external-data``, ``path-escape``,
-            ``old-opset``, ``dynamic-shape``, ``shape-inference``.
+            ``bad-weights``, ``unsupported-opset``, ``unknown-input``, ``bad-input-shape``,
+            ``dynamic-shape``, ``shape-inference``.
     """
     data = _read(path)
     proto = _parse(data, path)
@@ -47,6 +49,7 @@ def from_proto(
 ) -> Network:
     """The network in a parsed model whose weights are all inside; ``where`` names it in errors."""
     _check_opset(proto, where)
+    _check_weights(proto, where)
     _drop_weights_from_inputs(proto)
     _fix_inputs(proto, input_shapes or {}, where)
     proto = _understood(lambda: _prepared(proto), where)
@@ -93,8 +96,14 @@ def _load_external(proto: onnx.ModelProto, path: Path) -> list[bytes]:
     for tensor in _tensors(proto.graph):
         if not uses_external_data(tensor):
             continue
-        info = ExternalDataInfo(tensor)
-        data = _external_bytes(folder, info, tensor.name, path)
+        try:
+            info = ExternalDataInfo(tensor)
+            data = _external_bytes(folder, info, tensor.name, path)
+        except ValueError as error:  # no numbers, or no path
+            raise EdgecutError(
+                f"{path} does not say rightly where the weights of '{tensor.name}' lie: {error}",
+                code="missing-external-data",
+            ) from error
         tensor.raw_data = data
         tensor.ClearField("external_data")
         tensor.ClearField("data_location")
@@ -157,19 +166,42 @@ def _check_opset(proto: onnx.ModelProto, where: str) -> None:
         )
 
 
+def _check_weights(proto: onnx.ModelProto, where: str) -> None:
+    """Refuse weights with more or fewer bytes than their shape takes; ONNX lets more pass."""
+    import onnx_ir as ir
+
+    for tensor in _tensors(proto.graph):
+        if not tensor.HasField("raw_data"):
+            continue
+        try:
+            needed = ceil(prod(tensor.dims) * ir.DataType(tensor.data_type).itemsize)
+        except (ValueError, TypeError):
+            continue  # a type without a size is for the checker to refuse
+        if len(tensor.raw_data) != needed:
+            raise EdgecutError(
+                f"{where}: the weights of '{tensor.name}' have {len(tensor.raw_data)} bytes, but "
+                f"{list(tensor.dims)} takes {needed}",
+                code="bad-weights",
+                hint="the file is damaged, or its external data belongs to another model",
+            )
+
+
 def _drop_weights_from_inputs(proto: onnx.ModelProto) -> None:
     weights = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in weights]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
+    # Before IR version 4 every weight had to be listed there.
+    proto.ir_version = max(proto.ir_version, 4)
 
 
 def _fix_inputs(proto: onnx.ModelProto, given: InputShapes, where: str) -> None:
     names = [value.name for value in proto.graph.input]
     for name in given:
-        if name and name not in names:
+        if name not in names and (name or len(names) != 1):
+            what = f"has no input '{name}'" if name else f"has {len(names)} inputs: say which one"
             raise EdgecutError(
-                f"{where} has no input '{name}'",
+                f"{where} {what}",
                 code="unknown-input",
                 hint=f"its inputs: {', '.join(names)}",
             )

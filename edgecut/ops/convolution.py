@@ -72,11 +72,14 @@ class ConvTranspose(OpRule):
         out = sole(wanted)
         groups = int(attribute(node, "group", 1))
         count = shape_of(node.outputs[0])[1]
-        rows, kept_groups = whole_groups(out.axis(1), count, groups)
-        inside = rows
+        rows = inside = out.axis(1)
+        kept_groups: Indices | None = None
         if groups > 1 and rows is not None:
-            # Weights hold one column for each output of a group: only whole groups can go.
-            rows, inside = members(kept_groups, count, groups), None
+            # Weights hold one column for each place in a group, the same for every group.
+            size = count // groups
+            kept_groups = indices(channel // size for channel in rows)
+            inside = indices(channel % size for channel in rows)
+            rows = tuple(group * size + i for group in kept_groups for i in inside)
         channels = members(kept_groups, shape_of(node.inputs[0])[1], groups)
         needs = (Region((out.axis(0), channels)), Region((channels, inside)), Region((rows,)))
         return Flow(inputs=needs[: len(node.inputs)], outputs=(Region((out.axis(0), rows)),))
@@ -109,18 +112,23 @@ def whole_groups(
 ) -> tuple[Indices | None, Indices | None]:
     """Output channels to compute, and groups to keep, for the wanted of ``count`` channels.
 
-    A grouped convolution gives every group equally many outputs, so unequal wishes are met by
-    computing whole groups.
+    A grouped convolution gives every group equally many outputs, so of the groups that are kept,
+    those from which fewer are wanted compute some more.
     """
     if wanted is None:
         return None, None
     if groups == 1:
         return wanted, None
     size = count // groups
-    kept = indices(channel // size for channel in wanted)
-    if len(wanted) != len(kept) * _most(wanted, size):
-        return members(kept, count, groups), kept
-    return wanted, kept
+    per_group: dict[int, list[int]] = {}
+    for channel in wanted:
+        per_group.setdefault(channel // size, []).append(channel)
+    most = max(len(channels) for channels in per_group.values())
+    rows: list[int] = []
+    for group, channels in per_group.items():
+        spare = [c for c in members((group,), count, groups) or () if c not in channels]
+        rows += [*channels, *spare[: most - len(channels)]]
+    return indices(rows), indices(per_group)
 
 
 def members(kept_groups: Indices | None, count: int, groups: int) -> Indices | None:
@@ -139,7 +147,3 @@ def regrouped(node: ir.Node, flow: Flow) -> Rewrite:
     if groups == 1 or channels is None:
         return Rewrite()
     return Rewrite(attributes={"group": len(channels) * groups // shape_of(node.inputs[0])[1]})
-
-
-def _most(wanted: Indices, size: int) -> int:
-    return int(np.bincount([channel // size for channel in wanted]).max())

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.ops.region import Indices, Region, indices
-from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, constant_of, shape_of, sole
+from edgecut.ops.rule import (
+    Example,
+    Flow,
+    OpRule,
+    Rewrite,
+    attribute,
+    constant_of,
+    input_of,
+    shape_of,
+    sole,
+)
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -32,6 +42,10 @@ class Reshape(OpRule):
         return Flow(inputs=(need, *shapes), outputs=(given,), stopped=stopped)
 
     def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        if node.op_type == "Squeeze" and input_of(node, 1) is None:
+            # Without axes all of size 1 go, and that would take in what is narrowed to one.
+            sizes = shape_of(node.inputs[0])
+            return Rewrite(constants={1: np.array([i for i, n in enumerate(sizes) if n == 1])})
         if node.op_type != "Reshape":
             return Rewrite()
         extent = flow.outputs[0].extent(shape_of(node.outputs[0]))
@@ -101,16 +115,18 @@ def through_reshape(
 ) -> tuple[Region, Region]:
     """The input region that a reshape needs for an output region, and the output it then gives.
 
-    The axes fall into blocks of equal size. Within a block the wanted elements must be a product
-    of index sets on the input side too; otherwise the whole block is taken.
+    The axes fall into blocks of equal size. Within a block both sides must be products of index
+    sets; what is wanted grows until they are.
     """
     need: dict[int, Indices | None] = {}
     given: dict[int, Indices | None] = {}
     for axes_in, axes_out in blocks(before, after):
         wanted = [out.axis(i) for i in axes_out]
-        found = _through_block(wanted, [before[i] for i in axes_in], [after[i] for i in axes_out])
-        need.update(zip(axes_in, found or [None] * len(axes_in), strict=True))
-        given.update(zip(axes_out, wanted if found else [None] * len(axes_out), strict=True))
+        ins, outs = _through_block(
+            wanted, [before[i] for i in axes_in], [after[i] for i in axes_out]
+        )
+        need.update(zip(axes_in, ins, strict=True))
+        given.update(zip(axes_out, outs, strict=True))
     return (
         Region(tuple(need.get(i) for i in range(len(before)))),
         Region(tuple(given.get(i) for i in range(len(after)))),
@@ -133,15 +149,21 @@ def blocks(before: Sequence[int], after: Sequence[int]) -> Iterator[Block]:
 
 def _through_block(
     wanted: Sequence[Indices | None], before: Sequence[int], after: Sequence[int]
-) -> list[Indices | None] | None:
+) -> tuple[Sequence[Indices | None], Sequence[Indices | None]]:
     if all(axis is None for axis in wanted):
-        return [None] * len(before)
+        return [None] * len(before), [None] * len(after)
     if len(before) == len(after) == 1:
-        return list(wanted)
-    grid = np.ix_(*(range(n) if w is None else w for w, n in zip(wanted, after, strict=True)))
-    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*grid)), tuple(after)).ravel()
-    places = np.unravel_index(flat, tuple(before))
-    sets = [indices(axis.tolist()) for axis in places]
-    if prod(len(s) for s in sets) != flat.size:
-        return None
-    return list(sets)
+        return wanted, wanted
+    given = [tuple(range(n)) if w is None else w for w, n in zip(wanted, after, strict=True)]
+    while True:
+        need = _covering(given, after, before)
+        wider = _covering(need, before, after)
+        if wider == given:
+            return need, given
+        given = wider
+
+
+def _covering(sets: Sequence[Indices], shape: Sequence[int], other: Sequence[int]) -> list[Indices]:
+    """The smallest product of index sets of the other shape that holds the same elements."""
+    flat = np.ravel_multi_index(np.ix_(*sets), tuple(shape)).ravel()
+    return [indices(axis.tolist()) for axis in np.unravel_index(flat, tuple(other))]

@@ -13,6 +13,7 @@ from edgecut.ops.rule import (
     Flow,
     OpRule,
     Rewrite,
+    Unsupported,
     attribute,
     constant_of,
     input_of,
@@ -31,11 +32,10 @@ class Resize(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
-        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
+        resized = self._resized(node)
         kept = Region(
             tuple(
-                out.axis(i) if a == b else None
-                for i, (a, b) in enumerate(zip(before, after, strict=True))
+                None if i in resized else out.axis(i) for i in range(len(shape_of(node.outputs[0])))
             )
         )
         rest = tuple(None if v is None else Region() for v in node.inputs[1:])
@@ -46,8 +46,25 @@ class Resize(OpRule):
             return Rewrite()
         extent = flow.outputs[0].extent(shape_of(node.outputs[0]))
         axes = attribute(node, "axes", list(range(len(extent))))
-        constant_of(node, 3)
         return Rewrite(constants={3: np.array([extent[axis] for axis in axes], np.int64)})
+
+    @staticmethod
+    def _resized(node: ir.Node) -> set[int]:
+        """The axes along which values are interpolated; by a scale near 1 the size may stay."""
+        if attribute(node, "coordinate_transformation_mode", "") == "tf_crop_and_resize":
+            raise Unsupported("it crops")
+        if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
+            raise Unsupported("its scales depend on all of its sizes")
+        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
+        changed = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
+        constant_of(node, 3)
+        scales = constant_of(node, 2)
+        if scales is None or not scales.size:
+            return changed
+        axes = attribute(node, "axes", list(range(len(before))))
+        return changed | {
+            axis % len(before) for axis, s in zip(axes, scales, strict=True) if s != 1
+        }
 
     def examples(self) -> Sequence[Example]:
         scales = np.array([1, 1, 2, 2], np.float32)

@@ -32,9 +32,10 @@ class Flow:
 class Rewrite:
     """How a node changes once its inputs and outputs are narrowed.
 
-    ``attributes`` and ``constants`` (by input index) replace the node's own. ``inputs`` lists the
-    inputs that stay, where some go. ``take`` replaces the node by selections of its first input:
-    for each output index the axes and, in the coordinates of the unnarrowed input, the indices.
+    ``attributes`` and ``constants`` (by input index) replace the node's own, or join them.
+    ``inputs`` lists the inputs that stay, where some go. ``take`` replaces the node by selections
+    of its first input: for each output index the axes and, in the coordinates of the unnarrowed
+    input, the indices.
     """
 
     attributes: Mapping[str, Any] = field(default_factory=dict)

@@ -195,11 +195,15 @@ class Gather(OpRule):
         )
 
     def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
-        axis, _, picked, spread = self._form(node)
+        axis, rank, picked, spread = self._form(node)
         if picked is None or flow.inputs[0] is None:
             return Rewrite()
-        source = self._source(picked, flow.outputs[0].axis(axis) if spread == 1 else None)
-        kept = flow.inputs[0].axis(axis)
+        if spread == 1:
+            out = flow.outputs[0]
+            source = self._source(picked, out.axis(axis))
+            others = {i: kept for i in range(rank) if (kept := out.axis(i)) is not None}
+            return Rewrite(take={0: {**others, axis: tuple(source.tolist())}})
+        source, kept = picked, flow.inputs[0].axis(axis)
         if kept is not None:
             source = np.searchsorted(np.array(kept), source)
         return Rewrite(constants={1: np.asarray(source, np.int64)})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgecut.demand import captured
 from edgecut.ops.rule import Unsupported, attribute, constant_of, shape_of
 
 if TYPE_CHECKING:
@@ -94,14 +95,16 @@ class _Tracer:
         except (Unsupported, KeyError):
             understood = False
         if not understood:
-            for value in (*node.inputs, *node.outputs):
+            for value in (*node.inputs, *node.outputs, *captured(node)):
                 self.fix(value)
 
     def fix(self, value: ir.Value | None) -> None:
         """The factors of all channels of a tensor must stay 1."""
         if value is None or value.const_value is not None:
             return
-        self.fixed.update(self._ids(value).tolist())
+        # What has no known shape is not scaled, for nothing that reads or makes it is understood.
+        if value.shape is not None and value.shape.is_static():
+            self.fixed.update(self._ids(value).tolist())
 
     def _conv(self, node: ir.Node) -> bool:
         constant_of(node, 1), constant_of(node, 2)

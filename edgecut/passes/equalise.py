@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 # A channel that is almost silent must not blow up its weights without bound.
 LARGEST_RATIO = 256.0
+# A gate costs a multiplication, and keeps the runtime from computing it by one table. Below this
+# ratio of the largest peak to the mean one that buys nothing: on YOLOX-nano, equalising the two
+# tensors above it gave AP50 .613 / .575, all 27 gave .608 / .582 and were 12 % slower.
+GATE_RATIO = 8.0
 
 
 def depthwise_inputs(network: Network) -> list[str]:
@@ -74,14 +78,21 @@ def _scales(channels: Channels, peaks: Mapping[str, np.ndarray]) -> np.ndarray:
     """A factor for each class of channels that must share one; 1 where it is fixed.
 
     Each tensor asks for s_c = peak_c over the geometric mean of its peaks; where several tensors
-    ask for one class, the largest wish wins, since it is the one that limits a range.
+    ask for one class, the largest wish wins, since it is the one that limits a range. Where a
+    gate would have to be restored, only a tensor with far-apart channels asks.
     """
     wishes = np.zeros(channels.count)
+    gated = np.zeros(channels.count, bool)
+    for gate in channels.gates.values():
+        gated[channels.classes(str(gate.z.name))] = True
     for name, peak in peaks.items():
+        if peak.max() <= 0:
+            continue
         floored = np.maximum(peak, peak.max() / LARGEST_RATIO)
-        if peak.max() > 0:
-            wish = floored / np.exp(np.mean(np.log(floored)))
-            np.maximum.at(wishes, channels.classes(name), wish)
+        wish = floored / np.exp(np.mean(np.log(floored)))
+        classes = channels.classes(name)
+        if wish.max() > GATE_RATIO or not gated[classes].any():
+            np.maximum.at(wishes, classes, wish)
     free = (wishes > 0) & ~channels.fixed
     return np.where(free, wishes, 1.0).astype(np.float32)
 

@@ -9,6 +9,7 @@ phases interleaved. Runtimes run the slices one by one, outside their fast paths
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,11 +88,11 @@ def _numbers(node: ir.Node, index: int) -> list[int]:
 def _is_focus(phases: list[_Phase], conv: ir.Node) -> bool:
     first = phases[0]
     size = shape_of(first.root)
-    offsets = {(phase.y, phase.x) for phase in phases}
+    offsets = sorted((phase.y, phase.x) for phase in phases)
     return (
         first.step > 1
         and all(p.root is first.root and p.step == first.step for p in phases)
-        and len(offsets) == len(phases) == first.step**2
+        and offsets == list(product(range(first.step), repeat=2))
         and len(size) == 4
         and all(side % first.step == 0 for side in size[2:])
         and attribute(conv, "group", 1) == 1

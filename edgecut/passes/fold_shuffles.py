@@ -86,6 +86,7 @@ def _picked_axis(chain: list[ir.Node], shape: tuple[int, ...]) -> tuple[int, Ind
         moved = _moved(node, moved)
     stride = int(np.prod(shape[axis + 1 :]))
     along = moved[tuple(slice(None) if i == axis else 0 for i in range(moved.ndim))] // stride
+    along %= shape[axis]  # an element of another row makes the comparison fail, as it must
     same = np.array_equal(np.take(places, along, axis=axis), moved)
     return (axis, tuple(along.tolist())) if same else None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.demand import Demand, captured, key
+from edgecut import edit
+from edgecut.demand import Demand, key
+from edgecut.errors import EdgecutError
 from edgecut.ops import rule_for
 from edgecut.ops.region import WHOLE, Indices, Region
 from edgecut.ops.rule import Flow, Rewrite, shape_of
@@ -51,6 +53,8 @@ class _Surgery:
         self.nodes: list[ir.Node] = []
         self.weights: dict[str, ir.Value] = {}
         self.parts: dict[tuple[str, Region], ir.Value] = {}
+        # ONNX Runtime wants the names of nodes to differ, too.
+        self.taken = edit.value_names(self.old) | {str(node.name) for node in self.old}
 
     def operated(self, wanted: Mapping[str, Region]) -> ir.Model:
         import onnx_ir as ir
@@ -60,12 +64,16 @@ class _Surgery:
             flow = self.demand.flows.get(key(old))
             if flow is not None:
                 self._narrow_node(old, flow)
-        outputs = [self._output(v, wanted.get(str(v.name), WHOLE)) for v in self.old.outputs]
+        outputs: list[ir.Value] = []
+        for shown in self.old.outputs:
+            region = wanted.get(str(shown.name), WHOLE)
+            outputs.append(self._output(shown, region, outputs))
         graph = ir.Graph(
             inputs,
             outputs,
             nodes=self.nodes,
-            initializers=list(self.weights.values()),
+            # Of a weight that every reader takes another part of, nothing reads the whole.
+            initializers=[w for w in self.weights.values() if w.uses() or w in outputs],
             opset_imports=dict(self.old.opset_imports),
             name=self.old.name,
         )
@@ -81,7 +89,7 @@ class _Surgery:
         import onnx_ir as ir
 
         new = ir.Value(name=old.name, shape=old.shape, type=old.type)
-        self.held[str(old.name)] = _Held(new, WHOLE, _shape(old))
+        self.held[str(old.name)] = _Held(new, _fitted(WHOLE, _shape(old)), _shape(old))
         return new
 
     def _narrow_node(self, old: ir.Node, flow: Flow) -> None:
@@ -93,14 +101,15 @@ class _Surgery:
         if rewrite.take:
             self._take(old, flow, rewrite)
             return
-        inputs: list[ir.Value | None] = []
-        for i, (value, region) in enumerate(zip(old.inputs, flow.inputs, strict=True)):
-            if i in rewrite.constants:
-                inputs.append(self._constant(f"{key(old)}/input{i}", rewrite.constants[i]))
-            elif value is None or region is None:
-                inputs.append(None)
-            else:
-                inputs.append(self._part(value, region))
+        inputs = [
+            None
+            if i in rewrite.constants or value is None or region is None
+            else self._part(value, region)
+            for i, (value, region) in enumerate(zip(old.inputs, flow.inputs, strict=True))
+        ]
+        for i, array in sorted(rewrite.constants.items()):
+            inputs += [None] * (i + 1 - len(inputs))
+            inputs[i] = self._new(f"{key(old)}/input{i}", array)
         if rewrite.inputs is not None:
             inputs = [inputs[i] for i in rewrite.inputs]
         self._add(old, inputs, rewrite, flow)
@@ -115,9 +124,11 @@ class _Surgery:
 
     def _move(self, old: ir.Node) -> None:
         """Carry over a node that no rule understands, subgraphs and all; its inputs are whole."""
-        for value in captured(old):
-            if value.graph is self.old:
-                value.replace_all_uses_with(self._part(value, WHOLE))
+        for graph in edit.subgraphs(old):
+            for inner in graph:
+                for i, value in enumerate(inner.inputs):
+                    if value is not None and value.graph is self.old:
+                        inner.replace_input_with(i, self._part(value, WHOLE))
         inputs = [None if value is None else self._part(value, WHOLE) for value in old.inputs]
         self._add(old, inputs, Rewrite(), Flow(inputs=(), outputs=(WHOLE,) * len(old.outputs)))
 
@@ -128,13 +139,10 @@ class _Surgery:
 
         outputs = []
         for value, region in zip(old.outputs, flow.outputs, strict=True):
-            wish = self.demand.regions.get(str(value.name))
-            shape = _shape(value)
-            region = _fitted(region, shape)
-            exact = wish is None or _fitted(wish, shape) == region
-            name = value.name if exact else f"{value.name}/whole"
-            new = ir.Value(name=name, type=value.type, shape=_extent(value, region))
-            self.held[str(value.name)] = _Held(new, region, shape)
+            # Where this is more than was wanted, each reader picks its part.
+            region = _fitted(region, _shape(value))
+            new = ir.Value(name=value.name, type=value.type, shape=_extent(value, region))
+            self.held[str(value.name)] = _Held(new, region, _shape(value))
             outputs.append(new)
         attributes = dict(old.attributes)
         for name, changed in rewrite.attributes.items():
@@ -143,16 +151,6 @@ class _Surgery:
             ir.Node(
                 old.domain, old.op_type, inputs, attributes.values(), outputs=outputs, name=old.name
             )
-        )
-        for value, new in zip(old.outputs, outputs, strict=True):
-            if new.name != value.name:
-                self._trim(value)
-
-    def _trim(self, old: ir.Value) -> None:
-        """Select after a node that must produce more of an output than anything demands."""
-        region = _fitted(self.demand.regions[str(old.name)], _shape(old))
-        self.held[str(old.name)] = _Held(
-            self._picked(self.held[str(old.name)], region, str(old.name)), region, _shape(old)
         )
 
     def _take(self, old: ir.Node, flow: Flow, rewrite: Rewrite) -> None:
@@ -164,22 +162,35 @@ class _Surgery:
             name = str(output.name)
             if name not in self.demand.regions:
                 continue
-            held = self._holding(source)
-            new = self._pick(held, axes, name)
-            if new is held.value:
-                new = self._identity(new, name)
+            new = self._pick(self._holding(source), axes, name)
             self.held[name] = _Held(new, _fitted(flow.outputs[i], _shape(output)), _shape(output))
 
-    def _output(self, old: ir.Value, wanted: Region) -> ir.Value:
-        held = self._holding(old)
+    def _output(self, old: ir.Value, wanted: Region, others: Sequence[ir.Value]) -> ir.Value:
+        name, held = str(old.name), self._holding(old)
         region = _fitted(wanted, held.shape)
-        value = held.value
-        if region != held.region:
-            # Something inside needs more of this tensor than the output is to show.
-            value.name = f"{old.name}/whole"
-            value = self._picked(held, region, str(old.name))
-        elif value.name != old.name or value.producer() is None:
-            value = self._identity(value, str(old.name))
+        if region == held.region:
+            return self._named(held.value, name, others)
+        if old.is_graph_input():
+            raise EdgecutError(
+                f"the output '{name}' is an input of the network, so nothing can be cut from it",
+                code="bad-slots",
+                where=name,
+            )
+        # More of this tensor is made, or read inside, than the output is to show.
+        if held.value.name == name:
+            held.value.name = self._fresh(f"{name}/whole")
+        if old.const_value is None:
+            return self._picked(held, region, name)
+        self.weights[str(held.value.name)] = self.weights.pop(name)
+        return self._constant(name, _slice(old, region))
+
+    def _named(self, value: ir.Value, name: str, others: Sequence[ir.Value]) -> ir.Value:
+        """An output of this name; a selection of everything left nothing of its own to give it."""
+        if value.name == name:
+            return value
+        if value.producer() is None or value in others:
+            return self._identity(value, name)
+        value.name = name
         return value
 
     def _holding(self, old: ir.Value) -> _Held:
@@ -197,7 +208,7 @@ class _Surgery:
             return held.value
         place = (str(old.name), region)
         if place not in self.parts:
-            name = f"{old.name}/part{len(self.parts)}"
+            name = self._fresh(f"{old.name}/part{len(self.parts)}")
             self.parts[place] = (
                 self._picked(held, region, name)
                 if old.const_value is None
@@ -216,11 +227,12 @@ class _Surgery:
     def _pick(self, held: _Held, axes: Mapping[int, Indices], name: str) -> ir.Value:
         """Pick indices, in the coordinates of the old value; the last step takes the name."""
         current = held.value
-        for axis, wish in axes.items():
+        for axis, wish in sorted(axes.items()):
             inside = held.region.axis(axis)
             places = wish if inside is None else tuple(np.searchsorted(inside, wish).tolist())
             if places != tuple(range(shape_of(current)[axis])):
-                current = self._pick_axis(current, axis, places, f"{name}/axis{axis}")
+                step = self._fresh(f"{name}/axis{axis}")
+                current = self._pick_axis(current, axis, places, step)
         if current is not held.value:
             current.name = name
         return current
@@ -234,10 +246,10 @@ class _Surgery:
         step = places[1] - places[0] if len(places) > 1 else 1
         if step > 0 and places == tuple(range(places[0], places[-1] + 1, step)):
             bounds = {"start": places[0], "end": places[-1] + 1, "axis": axis, "step": step}
-            picks = [self._constant(f"{name}/{k}", np.array([v])) for k, v in bounds.items()]
+            picks = [self._new(f"{name}/{k}", np.array([v])) for k, v in bounds.items()]
             node = ir.node("Slice", [value, *picks], outputs=[output], name=name)
         else:
-            where = self._constant(f"{name}/indices", np.array(places))
+            where = self._new(f"{name}/indices", np.array(places))
             node = ir.node("Gather", [value, where], {"axis": axis}, outputs=[output], name=name)
         self.nodes.append(node)
         return output
@@ -246,8 +258,17 @@ class _Surgery:
         import onnx_ir as ir
 
         output = ir.Value(name=name, type=value.type, shape=value.shape)
-        self.nodes.append(ir.node("Identity", [value], outputs=[output], name=f"{name}/identity"))
+        unique = self._fresh(f"{name}/identity")
+        self.nodes.append(ir.node("Identity", [value], outputs=[output], name=unique))
         return output
+
+    def _new(self, name: str, array: np.ndarray) -> ir.Value:
+        return self._constant(self._fresh(name), array)
+
+    def _fresh(self, name: str) -> str:
+        unique = edit.fresh(name, self.taken)
+        self.taken.add(unique)
+        return unique
 
     def _constant(self, name: str, array: np.ndarray) -> ir.Value:
         import onnx_ir as ir

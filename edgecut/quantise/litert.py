@@ -9,11 +9,8 @@ A constant operand of MUL or ADD has one scale as well, however far apart its va
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import Any
@@ -23,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgecut.artifact import Emitted, Port
 from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.quiet import quiet
 from edgecut.target import Int8
 
 Array = NDArray[Any]
@@ -151,7 +149,7 @@ def _observations(emitted: Emitted, samples: Iterable[Sample]) -> Iterator[dict[
     """For each sample, the (minimum, maximum) of every tensor."""
     from ai_edge_quantizer import calibrator, recipe_manager
 
-    with _quiet():
+    with quiet():
         # The runtime's profiler sees every tensor and keeps none. Keeping all of them gives the
         # same ranges, several times slower and with all activations in memory.
         observer = calibrator.Calibrator(
@@ -162,7 +160,7 @@ def _observations(emitted: Emitted, samples: Iterable[Sample]) -> Iterator[dict[
     (signature,) = observer.get_signature_list()
     for sample in samples:
         data = _arranged(sample, emitted.inputs)
-        with _quiet():
+        with quiet():
             observer.calibrate({signature: [data]}, recipe_manager.RecipeManager())
         yield {
             name: np.array([np.min(seen["min"]), np.max(seen["max"])], np.float64)
@@ -233,7 +231,7 @@ def _quantised(emitted: Emitted, rules: list[Rule], ranges: Ranges | None) -> An
             n: {"min": np.array([a]), "max": np.array([b])} for n, (a, b) in ranges.items()
         }
     try:
-        with _quiet():
+        with quiet():
             quantizer = Quantizer(emitted.files[_SUFFIX], rules)
             result = quantizer.quantize(statistics, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError) as error:
@@ -326,12 +324,8 @@ def _require_known(float_tail: Sequence[str], model: Any) -> None:
     known = {_name(tensor) for _, tensor in _results(model)}
     unknown = [name for name in float_tail if name not in known]
     if unknown:
-        raise EdgecutError(
-            f"no operation of the file gives '{unknown[0]}'",
-            code="unknown-tensor",
-            where=unknown[0],
-            hint="float_tail takes the names of tensors that operations give",
-        )
+        told = f"no operation of the file gives '{unknown[0]}'"
+        raise EdgecutError(told, code="unknown-tensor", where=unknown[0])
 
 
 def _require_per_tensor(int8: Int8) -> None:
@@ -392,11 +386,3 @@ def _packed(model: Any) -> bytes:
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantiser's progress bars and warnings, which it cannot be told to, off stderr."""
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
 
+_MARK = "network:"
+
 
 def quantise(
     network: Network, samples: Iterable[Array], *, progress: Progress | None = None
 ) -> Emitted:
     """The network as int8 OpenVINO IR, float32 in and out; the same input gives the same bytes.
 
-    Weights are per channel, and so are the inputs of depthwise convolutions; all other activations
+    Weights are per channel, and so are the inputs of most depthwise convolutions; other activations
     are per tensor. Biases are corrected for the mean error that quantised weights bring.
 
     Args:
@@ -49,19 +51,12 @@ def quantise(
             code="no-samples",
             hint="int8 needs samples of what the network will see; a hundred are plenty",
         )
-    openvino, nncf, transformations = _packages()
-    model = openvino.Core().read_model(network.to_bytes())
-    known = _own_names(model)
-    # NNCF sees only what is there: unfused, a SiLU gets three scales where it needs one, and an
-    # unfolded depthwise weight none.
-    transformations.apply_moc_transformations(model, cf=True)
-    _settle_names(model, known)
-    quantised = _quantised(nncf, model, network.name, held, progress)
-    _settle_names(quantised, known)
+    model = _quantised(network, held, progress)
+    _settle_names(model)
     return Emitted(
         format="openvino",
         scheme="int8",
-        files=_files(openvino, quantised),
+        files=_files(model),
         inputs=tuple(map(_port, network.inputs)),
         outputs=tuple(map(_port, network.outputs)),
     )
@@ -78,55 +73,61 @@ def _checked(sample: Array, image: TensorSpec) -> Array:
     return np.ascontiguousarray(sample, dtype=image.dtype)
 
 
-def _quantised(
-    nncf: Any, model: Any, name: str, held: Sequence[Array], progress: Progress | None
-) -> Any:
+def _quantised(network: Network, held: Sequence[Array], progress: Progress | None) -> Any:
+    """The quantised ``ov.Model``."""
+    openvino, nncf, transformations = _packages()
+
     def read(place: int) -> Array:
         if progress is not None:
             progress(place + 1, len(held))
         return held[place]
 
-    dataset = nncf.Dataset(range(len(held)), read)
     try:
+        model = _read(openvino.Core(), network)
+        # NNCF sees only what is there: unfused, a SiLU gets three scales where it needs one, and
+        # an unfolded depthwise weight none.
+        transformations.apply_moc_transformations(model, cf=True)
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF's progress bars
-            # MIXED: activations are not symmetric around zero, those of SiLU least of all.
             return nncf.quantize(
                 model,
-                dataset,
+                nncf.Dataset(range(len(held)), read),
+                # Activations are not symmetric around zero, those of SiLU least of all.
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(held),
             )
     except Exception as error:  # NNCF's errors have no base of their own
         raise EdgecutError(
-            f"NNCF does not quantise {name}: {error}",
+            f"NNCF does not quantise {network.name}: {str(error).strip()}",
             code="quantisation-failed",
             hint="build float32 or float16",
         ) from error
 
 
-def _own_names(model: Any) -> set[str]:
-    """Names of nodes that come from the network.
+def _read(core: Any, network: Network) -> Any:
+    """The network as OpenVINO reads it, its own node names marked.
 
-    The others OpenVINO made up, with a counter that never starts again in a process.
+    Other names OpenVINO makes up, with a counter that never starts again in a process, and they
+    may be the same as one of the network's.
     """
-    return {
-        node.get_friendly_name()
-        for node in model.get_ops()
-        if node.get_friendly_name() != node.get_name()
-    }
+    proto = network.to_proto()
+    for node in proto.graph.node:
+        node.name = f"{_MARK}{node.name or node.output[0]}"
+    return core.read_model(proto.SerializeToString(deterministic=True))
 
 
-def _settle_names(model: Any, known: set[str]) -> None:
-    """Name by type and place whatever the network did not name itself."""
+def _settle_names(model: Any) -> None:
+    """Name each node as the network does, or else by its output's name, or by type and place."""
     for place, node in enumerate(model.get_ordered_ops()):
-        if node.get_friendly_name() not in known:
-            node.set_friendly_name(f"{node.get_type_name()}.{place}")
+        name = node.get_friendly_name()
+        tensors = sorted(name for output in node.outputs() for name in output.get_names())
+        made_up = tensors[0] if tensors else f"{node.get_type_name()}.{place}"
+        node.set_friendly_name(name.removeprefix(_MARK) if name.startswith(_MARK) else made_up)
 
 
-def _files(openvino: Any, model: Any) -> dict[str, bytes]:
+def _files(model: Any) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        openvino.save_model(model, path, compress_to_fp16=False)
+        _packages()[0].save_model(model, path, compress_to_fp16=False)
         return {suffix: path.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")}
 
 

@@ -1,6 +1,6 @@
 """What makes int8 exact enough where an activation tensor has one scale for all its channels.
 
-Three things, each measured on YOLOX-nano (``benchmarks/int8.py``):
+Three things, each measured on YOLOX-nano (``benchmarks/detectors.py``):
 
 - depthwise inputs are equalised (``passes.equalise``);
 - gates saturate: in y = z * sigmoid(z) nothing below -8 reaches the output (y > -0.003), and a

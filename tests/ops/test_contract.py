@@ -37,9 +37,8 @@ def single_node(example: Example) -> Network:
 
 
 def ids(case: tuple[OpRule, Example]) -> str:
-    return f"{case[1].op_type}-{'x'.join(str(np.shape(i) if i is not None else '-') for i in case[1].inputs)}".replace(
-        " ", ""
-    )
+    shapes = ["-" if given is None else str(np.shape(given)) for given in case[1].inputs]
+    return f"{case[1].op_type}-{'x'.join(shapes)}".replace(" ", "")
 
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
@@ -50,7 +49,7 @@ def test_narrowed_node_equals_selection(case: tuple[OpRule, Example]) -> None:
     feeds = random_inputs(network)
     full = run(network, feeds)
     random = np.random.default_rng(1)
-    for trial, axis in product(range(4), range(len(network.outputs[0].shape) + 1)):
+    for _, axis in product(range(4), range(len(network.outputs[0].shape) + 1)):
         wanted = {}
         for spec in network.outputs:
             region = Region()

@@ -92,3 +92,27 @@ def test_no_samples_are_refused() -> None:
     with pytest.raises(EdgecutError) as caught:
         quantiser.quantise(small(), [])
     assert caught.value.code == "no-samples"
+
+
+def test_an_activation_of_two_operations_is_quantised_as_one() -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["a"]),
+        helper.make_node("Sigmoid", ["a"], ["gate"]),
+        helper.make_node("Mul", ["a", "gate"], ["b"]),
+        helper.make_node("Conv", ["b", "v"], ["scores"]),
+    ]
+    weights = {"w": conv_weights(4, 3, 1, 1), "v": conv_weights(4, 4, 1, 1, seed=1)}
+    network = network_of(nodes, inputs={"image": (1, 3, 8, 8)}, outputs=["scores"], weights=weights)
+    xml = quantiser.quantise(network, samples()).files[".xml"].decode()
+    assert 'type="Swish"' in xml
+    # One for each convolution's input.
+    assert xml.count('type="FakeQuantize"') == 2
+
+
+def test_a_network_that_openvino_does_not_read_is_refused() -> None:
+    model = small().editable()
+    model.graph[1].op_type = "Riddle"
+    with pytest.raises(EdgecutError) as caught:
+        quantiser.quantise(small().evolve(model, "broken"), samples())
+    assert caught.value.code == "quantisation-failed"
+    assert "Riddle" in caught.value.message

@@ -1,0 +1,41 @@
+# `make test` and `make demo` need Python 3.11, make and a package index; everything else lands in
+# .venv (about 2 GB, a few minutes, once).
+.PHONY: demo test lint bench clean python
+
+# python3.11 by preference; any other python3 that is new enough will do. Each is tried, because a
+# version manager may put a command of that name on the path that runs nothing.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON := $(shell for p in python3.11 python3; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/ready
+
+demo: $(READY)
+	$(BIN)/python benchmarks/demo/run.py
+
+test: $(READY) lint
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Takes about an hour, and wants a machine with nothing else to do.
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist edgecut.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and alone, and is named again beside the rest, so that no other build of it is
+# ever picked.
+$(READY): pyproject.toml | python
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet torch==2.13.0
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e .[all,demo,test] torch==2.13.0
+	touch $@
+
+python:
+	@test -n "$(PYTHON)" || { echo "edgecut needs Python 3.11 or newer, as python3.11 or python3" >&2; exit 1; }

@@ -1,0 +1,79 @@
+"""Latency of YOLOX-nano with all 80 categories, and cut to two, on LiteRT: ours and the peer's.
+
+All files of a scheme run interleaved, one thread; only the ratios mean anything on a machine that
+other work shares. The peer is run as it comes and without its onnx simplifier, which it skips with
+a warning where it finds none.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import files
+from benchmarks.models import yolox_nano
+from edgecut import cutout
+from edgecut.measure.latency import measure, ratio
+
+SECONDS = 20.0
+KEEP = ("person", "car")
+
+
+def run() -> dict[str, Any]:
+    """Rows ``{scheme, file, median_ms, ..., ratio_to}``."""
+    subject = yolox_nano()
+    full = subject.network()
+    small, _ = cutout.cut(full, KEEP)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        peers = {
+            label: files.peer_files(subject, folder / str(i), options)
+            for i, (label, options) in enumerate(files.PEERS.items())
+        }
+        for scheme in ("float32", "int8"):
+            running = [
+                files.contender(
+                    label, folder / f"{scheme}-{i}.tflite", files.ours(network, subject, scheme)
+                )
+                for i, (label, network) in enumerate(
+                    {"edgecut": full, "edgecut, cut": small}.items()
+                )
+            ]
+            running += [
+                files.contender(label, paths[scheme]) for label, paths in peers.items() if paths
+            ]
+            rows += _rows(scheme, running)
+    return {"schema": "edgecut.latency/1", "model": "yolox_nano", "threads": 1, "rows": rows}
+
+
+def _rows(scheme: str, running: list[files.Contender]) -> list[dict[str, Any]]:
+    measured = measure(running, threads=1, duration_s=SECONDS)
+    by_name = {one.name: one for one in measured}
+    rows = []
+    for contender in running:
+        one = by_name[contender.name]
+        operators = files.operators(contender.path)
+        rows.append(
+            {
+                "scheme": scheme,
+                "file": contender.name,
+                "median_ms": one.median_ms,
+                "p90_ms": one.p90_ms,
+                "bytes": contender.path.stat().st_size,
+                "transposes": operators.get("TRANSPOSE", 0),
+                "operators": operators,
+                "verdict": "INVALID" if one.reasons else "VALID",
+                "reasons": list(one.reasons),
+                "ratio_to": {
+                    other: _ratio(one, by_name[other]) for other in by_name if other != one.name
+                },
+            }
+        )
+    return rows
+
+
+def _ratio(of: Any, to: Any) -> dict[str, float]:
+    found = ratio(of, to)
+    return {"ratio": found.ratio, "low": found.low, "high": found.high}

@@ -1,0 +1,140 @@
+"""``python -m benchmarks.run [NAME ...]``: run the benchmarks, write results, render the tables.
+
+Names: exactness (half an hour), detectors (ten minutes), latency (five), build_cost (two); all by
+default; ``render`` only writes the tables again. The models and data lie in ``../shared``; the
+peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from benchmarks.models import RESULTS, ROOT
+
+NAMES = ("build_cost", "latency", "detectors", "exactness")
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, all of them by default."""
+    unknown = set(names) - {*NAMES, "render"}
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; known: {', '.join(NAMES)}")
+    for name in NAMES:
+        if not names or name in names:
+            print(f"running {name}", file=sys.stderr)
+            result = import_module(f"benchmarks.{name}").run()
+            text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+            (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
+    render()
+
+
+def render() -> None:
+    """Write ``results/README.md`` and the README's table from the results that are there."""
+    tables = {name: _read(name, show) for name, show in TABLES.items()}
+    parts = [f"{text}\n\nFrom `results/{name}.json`.\n" for name, text in tables.items() if text]
+    head = "# Results\n\nWritten by `python -m benchmarks.run`; do not edit.\n\n"
+    (RESULTS / "README.md").write_text(head + "\n".join(parts), encoding="utf-8")
+    readme = ROOT.parent / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    shown = "\n\n".join(tables[name] for name in ("detectors", "latency") if tables[name])
+    readme.write_text(f"{before}{BEGIN}\n{shown}\n{END}{after}", encoding="utf-8")
+
+
+def _read(name: str, show: Callable[[dict[str, Any]], str]) -> str:
+    path = RESULTS / f"{name}.json"
+    return show(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ""
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> str:
+    lines = [f"**{title}**", "", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _detectors(data: dict[str, Any]) -> str:
+    by_what: dict[tuple[str, str], dict[str, float]] = {}
+    for row in data["accuracy"]:
+        by_what.setdefault((row["model"], row["what"]), {})[row["category"]] = row["ap50"]
+    rows = [
+        [model, what, f"{found['person']:.3f}", f"{found['car']:.3f}"]
+        for (model, what), found in by_what.items()
+    ]
+    title = "AP50 on 252 COCO val2017 photos, cut to person and car"
+    return _table(title, ["model", "what", "person", "car"], rows)
+
+
+def _latency(data: dict[str, Any]) -> str:
+    rows = []
+    for row in data["rows"]:
+        ratios = row["ratio_to"]
+        against = [
+            f"{ratios[peer]['ratio']:.2f}" if peer in ratios else "-"
+            for peer in ("onnx2tf", "onnx2tf, not simplified")
+        ]
+        rows.append(
+            [
+                row["scheme"],
+                row["file"],
+                f"{row['median_ms']:.2f}",
+                *against,
+                str(row["transposes"]),
+                f"{row['bytes'] / 1e6:.2f}",
+                row["verdict"],
+            ]
+        )
+    columns = [
+        "scheme",
+        "file",
+        "median ms",
+        "of onnx2tf",
+        "of onnx2tf, not simplified",
+        "TRANSPOSE",
+        "MB",
+        "verdict",
+    ]
+    return _table("YOLOX-nano on LiteRT, one thread, interleaved", columns, rows)
+
+
+def _exactness(data: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["model"],
+            row["input"],
+            "on" if row["graph_optimisations"] else "off",
+            str(row["keep_lists"]),
+            str(row["within_1e-5"]),
+            f"{row['max_relative_error']:.1e}",
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["model", "input", "optimisations", "keep-lists", "within 1e-5", "largest error"]
+    return _table("Cut = select, relative to the largest kept value", columns, rows)
+
+
+def _build_cost(data: dict[str, Any]) -> str:
+    rows = [
+        ["`edgecut --help`", f"{data['help_s']['median']:.2f} s"],
+        [f"build, {data['build_samples']} samples, two targets", f"{data['build_s']:.0f} s"],
+        ["its largest process", f"{data['build_peak_bytes'] / 1e9:.2f} GB"],
+    ]
+    return _table("What edgecut costs, on two cores", ["what", "measured"], rows)
+
+
+TABLES = {
+    "detectors": _detectors,
+    "latency": _latency,
+    "exactness": _exactness,
+    "build_cost": _build_cost,
+}
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if arguments == ["render"]:
+        render()
+    else:
+        main(arguments)

@@ -1,0 +1,115 @@
+"""How far two series of arrays agree: sums that grow sample by sample, without keeping any."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Fewer positions than this correlate by chance.
+_FEWEST_POSITIONS = 64
+
+
+@dataclass(slots=True)
+class Group:
+    """Running sums over the samples for one group of slots of one output."""
+
+    name: str
+    count: int = 0
+    total: float = 0.0
+    energy: float = 0.0
+    candidate_total: float = 0.0
+    candidate_energy: float = 0.0
+    noise: float = 0.0
+    peak: float = 0.0
+    gap: float = 0.0
+    worst_sample: str = ""
+
+    def add(self, sample: str, reference: NDArray[Any], candidate: NDArray[Any]) -> None:
+        """Count one more sample in; arrays of one shape, float64."""
+        error = np.abs(reference - candidate)
+        gap = float(error.max(initial=0.0))
+        if gap > self.gap or not self.worst_sample:
+            self.gap, self.worst_sample = max(gap, self.gap), sample
+        self.peak = max(self.peak, float(np.abs(reference).max(initial=0.0)))
+        self.count += reference.size
+        self.total += float(reference.sum())
+        self.energy += float(np.square(reference).sum())
+        self.candidate_total += float(candidate.sum())
+        self.candidate_energy += float(np.square(candidate).sum())
+        self.noise += float(np.square(error).sum())
+
+    def relative_error(self) -> float:
+        """Largest difference over the largest reference value."""
+        if self.gap == 0.0:
+            return 0.0
+        return self.gap / self.peak if self.peak else math.inf
+
+    def _variances(self) -> tuple[float, float]:
+        """Of the reference and the candidate, times their number."""
+        count = max(self.count, 1)
+        reference = self.energy - self.total**2 / count
+        if reference > 1e-9 * self.energy:
+            return reference, max(self.candidate_energy - self.candidate_total**2 / count, 0.0)
+        # A group that never varies has no variance to explain: then its whole energy counts.
+        return self.energy, self.candidate_energy
+
+    def sqnr_db(self) -> float:
+        """10 log10(variance of the reference / mean square of the error)."""
+        if self.noise == 0.0:
+            return math.inf
+        signal, _ = self._variances()
+        return 10 * math.log10(signal / self.noise) if signal > 0.0 else -math.inf
+
+    def gain(self) -> float:
+        """Ratio of the standard deviations, candidate over reference."""
+        reference, candidate = self._variances()
+        if reference == candidate:
+            return 1.0
+        return math.sqrt(candidate / reference) if reference > 0.0 else math.inf
+
+
+@dataclass(slots=True)
+class Order:
+    """Sums for the correlation of every reference slot with every candidate slot."""
+
+    cross: NDArray[np.float64]
+    totals: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    positions: int = 0
+
+    @classmethod
+    def of(cls, slots: int) -> Order:
+        """Empty sums for so many slots."""
+        return cls(np.zeros((slots, slots)), np.zeros((2, slots)), np.zeros((2, slots)))
+
+    def add(self, reference: NDArray[Any], candidate: NDArray[Any]) -> None:
+        """Count one more sample in; arrays are (slots, positions), float64."""
+        self.positions += reference.shape[1]
+        self.cross += reference @ candidate.T
+        for side, rows in enumerate((reference, candidate)):
+            self.totals[side] += rows.sum(axis=1)
+            self.squares[side] += np.square(rows).sum(axis=1)
+
+    def correlations(self) -> NDArray[np.float64]:
+        """Pearson's r of reference slot i with candidate slot j; 0 where one is constant."""
+        means = self.totals / self.positions
+        covariance = self.cross / self.positions - np.outer(means[0], means[1])
+        variances = np.maximum(self.squares / self.positions - np.square(means), 0.0)
+        scale = np.sqrt(np.outer(variances[0], variances[1]))
+        return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 1e-30)
+
+    def misplaced(self) -> list[tuple[int, int]]:
+        """(slot, the slot whose values it holds) for every slot that left its place."""
+        if self.positions < _FEWEST_POSITIONS:
+            return []
+        table = self.correlations()
+        nearest, own = table.argmax(axis=0), np.diagonal(table)
+        clear = (table.max(axis=0) >= 0.5) & (own <= table.max(axis=0) - 0.2)
+        # A weak category may come to resemble a strong one that is still in its own place; in a
+        # permutation that other one has left its place as well.
+        left = nearest != np.arange(len(nearest))
+        return [(int(j), int(nearest[j])) for j in np.flatnonzero(clear & left & left[nearest])]

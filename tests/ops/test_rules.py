@@ -1,0 +1,298 @@
+"""What the contract test cannot see: forms that a rule must refuse, and how little it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from edgecut.cost import macs_of
+from edgecut.demand import Demand, demand
+from edgecut.network import Network
+from edgecut.ops.region import Region
+from edgecut.passes.narrow import narrow
+from tests.graphs import conv_weights, network_of, random_inputs, run
+
+
+def one(
+    op_type: str,
+    shape: Sequence[int],
+    *constants: np.ndarray | None,
+    outputs: int = 1,
+    opset: int = 18,
+    **attributes: Any,
+) -> Network:
+    """A network of one node with one variable input."""
+    names = ["x", *("" if c is None else f"c{i}" for i, c in enumerate(constants))]
+    weights = {f"c{i}": c for i, c in enumerate(constants) if c is not None}
+    made = [f"y{i}" for i in range(outputs)]
+    node = helper.make_node(op_type, names, made, name="node", **attributes)
+    return network_of([node], inputs={"x": shape}, outputs=made, weights=weights, opset=opset)
+
+
+def narrowed(network: Network, axes: Mapping[int, Sequence[int]]) -> tuple[Network, Demand]:
+    """The network cut to a region of its first output, checked against selection."""
+    region = Region()
+    for axis, places in axes.items():
+        region = region.with_axis(axis, tuple(places))
+    wanted = {network.outputs[0].name: region}
+    need = demand(network, wanted)
+    small = narrow(network, need, wanted)
+    feeds = random_inputs(network)
+    expected = next(iter(run(network, feeds).values()))
+    for axis, places in axes.items():
+        expected = np.take(expected, places, axis=axis)
+    got = next(iter(run(small, feeds).values()))
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    return small, need
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def shapes(network: Network) -> list[tuple[int, ...]]:
+    return [tuple(v.shape) for v in network.model.graph.initializers.values()]  # type: ignore
+
+
+def filters(network: Network) -> tuple[int, ...]:
+    """The shape of the weights of the only convolution."""
+    (conv,) = (n for n in network.model.graph if n.op_type == "Conv")
+    return tuple(conv.inputs[1].shape)  # type: ignore
+
+
+# Squeeze without axes takes away whatever has size 1, and that may be what was narrowed.
+
+
+@pytest.mark.parametrize("axes", [(), (ints(2),)])
+def test_squeeze_of_an_axis_narrowed_to_one(axes: tuple[np.ndarray, ...]) -> None:
+    small, _ = narrowed(one("Squeeze", (2, 6, 1, 3), *axes), {1: [4]})
+    assert small.outputs[0].shape == (2, 1, 3)
+
+
+# Resize.
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resize_that_moves_channels_without_changing_their_number(mode: str) -> None:
+    scales = np.array([1, 1.1], np.float32)
+    narrowed(one("Resize", (4, 8), None, scales, mode=mode), {1: [6, 7]})
+
+
+def test_resize_with_crop_is_refused() -> None:
+    network = one(
+        "Resize",
+        (1, 6, 4, 4),
+        np.array([0, 0.3, 0, 0, 1, 1, 1, 1], np.float32),
+        None,
+        ints(1, 6, 4, 4),
+        mode="linear",
+        coordinate_transformation_mode="tf_crop_and_resize",
+    )
+    _, need = narrowed(network, {1: [1, 2]})
+    assert need.refusals
+
+
+def test_resize_that_keeps_an_aspect_ratio_is_refused() -> None:
+    network = one(
+        "Resize",
+        (1, 6, 4, 4),
+        None,
+        None,
+        ints(7, 5),
+        axes=[2, 3],
+        mode="nearest",
+        keep_aspect_ratio_policy="not_larger",
+    )
+    _, need = narrowed(network, {1: [1, 2]})
+    assert need.refusals
+
+
+# Convolutions.
+
+
+def test_conv_slices_rows_and_bias() -> None:
+    weights, bias = conv_weights(6, 3, 1, 1), conv_weights(6)
+    small, _ = narrowed(one("Conv", (1, 3, 4, 4), weights, bias), {1: [0, 5]})
+    assert shapes(small) == [(2, 3, 1, 1), (2,)]
+
+
+def test_grouped_conv_drops_whole_groups_and_their_inputs() -> None:
+    network = one("Conv", (1, 6, 4, 4), conv_weights(9, 2, 1, 1), group=3)
+    small, need = narrowed(network, {1: [0, 1, 2, 6, 7, 8]})
+    assert need.regions["x"].axis(1) == (0, 1, 4, 5)
+    assert next(n for n in small.model.graph if n.op_type == "Conv").attributes["group"].value == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows"), [([0, 3], 2), ([0, 1, 3], 4), ([0, 1, 2], 3), ([0, 4, 5, 8], 6)]
+)
+def test_unequal_groups_compute_no_more_than_they_must(wanted: list[int], rows: int) -> None:
+    network = one("Conv", (1, 6, 4, 4), conv_weights(9, 2, 1, 1), conv_weights(9), group=3)
+    small, _ = narrowed(network, {1: wanted})
+    assert filters(small)[0] == rows
+
+
+def test_depthwise_conv_keeps_its_own_channel_alone() -> None:
+    network = one("Conv", (1, 5, 4, 4), conv_weights(5, 1, 3, 3), group=5)
+    small, need = narrowed(network, {1: [3]})
+    assert need.regions["x"].axis(1) == (3,)
+    assert filters(small) == (1, 1, 3, 3)
+
+
+def test_transposed_conv_slices_columns() -> None:
+    weights, bias = conv_weights(3, 6, 2, 2), conv_weights(6)
+    small, _ = narrowed(one("ConvTranspose", (1, 3, 4, 4), weights, bias), {1: [1, 4]})
+    assert shapes(small)[:2] == [(3, 2, 2, 2), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "weights"), [([4], (2, 1)), ([1, 4], (4, 1)), ([1, 3], (4, 2)), ([6], (2, 1))]
+)
+def test_grouped_transposed_conv_slices_groups_and_places(
+    wanted: list[int], weights: tuple[int, int]
+) -> None:
+    network = one("ConvTranspose", (1, 6, 3, 3), conv_weights(6, 3, 2, 2), group=3)
+    small, _ = narrowed(network, {1: wanted})
+    assert next(s for s in shapes(small) if len(s) == 4)[:2] == weights
+
+
+def test_conv_keeps_all_of_the_space() -> None:
+    _, need = narrowed(one("Conv", (1, 3, 5, 5), conv_weights(4, 3, 3, 3)), {2: [0], 1: [1]})
+    assert need.regions["x"].is_whole
+
+
+# Reshapes.
+
+
+def test_anchors_interleaved_with_slots_part_exactly() -> None:
+    """(1, 3 anchors x 4 slots, 2, 2): a slot of every anchor is one in four channels."""
+    network = one("Reshape", (1, 12, 2, 2), ints(1, 3, 4, 4))
+    small, need = narrowed(network, {2: [1, 3]})
+    assert need.regions["x"].axis(1) == (1, 3, 5, 7, 9, 11)
+    assert not need.refusals and small.outputs[0].shape == (1, 3, 2, 4)
+
+
+def test_a_reshape_that_mixes_asks_for_the_smallest_product_and_says_so() -> None:
+    _, need = narrowed(one("Reshape", (3, 4), ints(12)), {0: [0, 5]})
+    assert need.regions["x"].axes == ((0, 1), (0, 1))
+    assert "mixes" in need.refusals[0].reason
+
+
+def test_flatten_and_minus_one_follow_what_is_left() -> None:
+    narrowed(one("Flatten", (1, 6, 2, 2)), {1: [0, 1, 2, 3, 20, 21, 22, 23]})
+    narrowed(one("Reshape", (1, 6, 2, 2), ints(0, -1)), {1: [4, 5, 6, 7]})
+
+
+# Selections.
+
+
+@pytest.mark.parametrize("bounds", [(1, 7, 2), (-1, -100, -1), (-3, 100, 1), (6, 0, -2)])
+def test_slices_of_every_direction(bounds: tuple[int, int, int]) -> None:
+    start, end, step = bounds
+    network = one("Slice", (1, 8, 2), ints(start), ints(end), ints(-2), ints(step))
+    count = network.outputs[0].shape[1]
+    _, need = narrowed(network, {1: [0, count - 1]})
+    assert len(need.regions["x"].axis(1) or ()) == 2
+
+
+def test_gather_of_repeated_places() -> None:
+    small, need = narrowed(one("Gather", (1, 5, 2), ints(4, 0, 4, -1), axis=1), {1: [0, 2, 3]})
+    assert need.regions["x"].axis(1) == (4,)
+    assert small.outputs[0].shape == (1, 3, 2)
+
+
+def test_concat_leaves_out_what_gives_nothing() -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Tanh", ["x"], ["b"]),
+        helper.make_node("Concat", ["a", "b"], ["y"], axis=-1),
+    ]
+    small, _ = narrowed(network_of(nodes, inputs={"x": (1, 2, 4)}, outputs=["y"]), {2: [1, 3]})
+    assert [n.op_type for n in small.model.graph].count("Tanh") == 0
+
+
+def test_split_of_which_one_part_is_read() -> None:
+    nodes = [
+        helper.make_node("Split", ["x", "sizes"], ["a", "b"], axis=1),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    network = network_of(nodes, inputs={"x": (1, 7)}, outputs=["y"], weights={"sizes": ints(3, 4)})
+    _, need = narrowed(network, {1: [0, 2]})
+    assert need.regions["x"].axis(1) == (3, 5)
+
+
+def test_padded_axis_is_needed_whole() -> None:
+    _, need = narrowed(one("Pad", (1, 4, 3), ints(0, 1, 0, 0, 0, 0)), {1: [0, 2]})
+    assert need.regions["x"].axis(1) is None
+
+
+def test_pad_whose_amounts_are_computed_is_refused() -> None:
+    nodes = [
+        helper.make_node("Cast", ["amounts"], ["pads"], to=7),
+        helper.make_node("Pad", ["x", "pads"], ["y"], name="pad"),
+        helper.make_node("ReduceMax", ["y"], ["z"], keepdims=0),
+    ]
+    network = network_of(nodes, inputs={"x": (1, 4), "amounts": (4,)}, outputs=["z"])
+    need = demand(network, {})
+    assert need.refusals[0].node == "pad"
+
+
+# Broadcasting, reductions, products.
+
+
+def test_an_operand_of_size_one_serves_every_index() -> None:
+    nodes = [helper.make_node("Mul", ["x", "s"], ["y"])]
+    network = network_of(nodes, inputs={"x": (1, 6, 2), "s": (6, 1)}, outputs=["y"])
+    _, need = narrowed(network, {1: [2], 2: [1]})
+    assert need.regions["s"].axes[:1] == ((2,),) and need.regions["s"].axis(1) is None
+
+
+def test_reduction_asks_for_all_of_what_it_reduces() -> None:
+    _, need = narrowed(one("ReduceMean", (2, 5, 3), ints(-1), keepdims=0), {1: [1, 2]})
+    assert need.regions["x"].axes == (None, (1, 2), None)
+
+
+def test_reduction_without_axes_may_do_nothing() -> None:
+    network = one("ReduceSum", (1, 5), None, noop_with_empty_axes=1)
+    _, need = narrowed(network, {1: [3]})
+    assert need.regions["x"].axis(1) == (3,)
+
+
+@pytest.mark.parametrize("bias", [(7,), (1,), (1, 7), ()])
+def test_gemm_with_every_shape_of_bias(bias: tuple[int, ...]) -> None:
+    network = one("Gemm", (1, 5), conv_weights(7, 5), np.ones(bias, np.float32), transB=1, beta=0.5)
+    small, _ = narrowed(network, {1: [2, 6]})
+    assert (2, 5) in shapes(small)
+
+
+def test_max_pool_whose_places_are_read_is_refused() -> None:
+    network = one("MaxPool", (1, 4, 4, 4), outputs=1, kernel_shape=[2, 2])
+    assert not narrowed(network, {1: [1]})[1].refusals
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["y", "places"], name="pool", kernel_shape=[2, 2]),
+        helper.make_node("Cast", ["places"], ["z"], to=1),
+    ]
+    network = network_of(nodes, inputs={"x": (1, 4, 4, 4)}, outputs=["y", "z"])
+    _, need = narrowed(network, {1: [1]})
+    assert [refusal.node for refusal in need.refusals] == ["pool"]
+
+
+@pytest.mark.parametrize(
+    ("network", "macs"),
+    [
+        (one("Conv", (1, 4, 5, 5), conv_weights(6, 2, 3, 3), group=2), 6 * 9 * 2 * 9),
+        (one("ConvTranspose", (1, 4, 5, 5), conv_weights(4, 6, 2, 2)), 4 * 25 * 6 * 4),
+        (one("Gemm", (3, 5), conv_weights(5, 7)), 3 * 5 * 7),
+        (one("Gemm", (5, 3), conv_weights(5, 7), transA=1), 3 * 5 * 7),
+        (one("MatMul", (2, 3, 5), conv_weights(5, 7)), 2 * 3 * 5 * 7),
+        (one("Softmax", (1, 9)), 0),
+        (one("LRN", (1, 9, 2, 2), size=3), 0),
+    ],
+    ids=lambda value: "" if isinstance(value, int) else value.model.graph[0].op_type,
+)
+def test_macs_are_what_the_counting_rule_says(network: Network, macs: int) -> None:
+    assert macs_of(network.model.graph[0]) == macs
