@@ -25,7 +25,7 @@ from edgecut.produce import Tensors, produce
 from edgecut.recipe import read_recipe
 from edgecut.runtimes import open_runtime
 from edgecut.source import SampleSource
-from edgecut.target import read_target
+from edgecut.target import Target
 
 Tell = Callable[[str, int, int], None]
 STAND_IN_SAMPLES = 4
@@ -157,7 +157,7 @@ def bench(
     artifacts = _distinct(opened.artifacts)
     for done, artifact in enumerate(artifacts):
         tell(f"bench {artifact.path}", done, len(artifacts))
-        with _full_like(full, artifact) as whole:
+        with _full_like(full, artifact, opened.target(artifact.target)) as whole:
             part = _contender("cut", folder / artifact.path, artifact)
             first, second = measure([whole, part], threads=threads, duration_s=duration_s)
         timings.append(
@@ -186,14 +186,14 @@ def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
 
 
 @contextmanager
-def _full_like(full: Network, artifact: Artifact) -> Iterator[Contender]:
+def _full_like(full: Network, artifact: Artifact, target: Target) -> Iterator[Contender]:
     """The full network as an artifact of the same target and scheme, in a temporary folder."""
     random = np.random.default_rng(0)
     noise = [
         random.uniform(0.0, 1.0, full.image.shape).astype(np.float32)
         for _ in range(STAND_IN_SAMPLES)
     ]
-    emitted = produce(full, read_target(artifact.target), artifact.scheme, Tensors(noise))
+    emitted = produce(full, target, artifact.scheme, Tensors(noise))
     with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
         main = next(iter(emitted.files))
         for suffix, content in emitted.files.items():

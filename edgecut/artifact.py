@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecut.network import TensorSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,17 @@ class Port:
     permutation: tuple[int, ...]
     scale: float | None = None
     zero_point: int | None = None
+
+    @classmethod
+    def same(cls, spec: TensorSpec) -> Port:
+        """The port of a tensor that an artifact holds just as the network does."""
+        return cls(
+            network_name=spec.name,
+            artifact_name=spec.name,
+            shape=spec.shape,
+            dtype=spec.dtype,
+            permutation=tuple(range(len(spec.shape))),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the manifest and the device runner."""

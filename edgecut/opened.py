@@ -16,7 +16,8 @@ from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.runtimes import RunningArtifact, open_runtime, ports_of
-from edgecut.source import SampleSource, Source, load
+from edgecut.source import SampleSource, Source, TargetSource, load
+from edgecut.target import Target, read_target
 
 CHECK_SAMPLES = 16
 RANDOM_SAMPLES = 4
@@ -36,6 +37,12 @@ class OpenBundle:
     source: Source
     source_digest: str
     samples: SampleSource | None
+    targets: tuple[str, ...]
+
+    def target(self, name: str) -> Target:
+        """The target of an artifact, read again from where the build read it."""
+        found = {target.name: target for target in map(read_target, self.targets)}
+        return found[name] if name in found else read_target(name)
 
     def full(self) -> Network:
         """The full network, loaded from where the report says.
@@ -96,6 +103,7 @@ def _opened(
         source=replace(recorded, model=model) if model else recorded,
         source_digest=manifest["source_sha256"],
         samples=SampleSource.from_json(samples, folder) if samples else None,
+        targets=tuple(TargetSource.from_json(t, folder).target for t in report["targets"]),
     )
 
 

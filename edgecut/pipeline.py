@@ -20,7 +20,7 @@ from edgecut.produce import Tensors, produce
 from edgecut.recipe import read_recipe
 from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.samples import Samples
-from edgecut.source import SampleSource, Source, load
+from edgecut.source import SampleSource, Source, TargetSource, load
 from edgecut.target import Target, read_target
 from edgecut.verification import Verification, verify_artifact, verify_cut
 
@@ -145,7 +145,7 @@ def build(
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
         built = _verify_all(folder, result.network, artifacts, samples, tell)
         notes += [*result.notes, *(calibration.remarks if calibration else ())]
-        _write_papers(folder, out, source, samples, result, built, notes)
+        _write_papers(folder, out, source, samples, result, built, notes, targets)
     return BuildResult(folder=out, cut=result, built=tuple(built), notes=tuple(notes))
 
 
@@ -287,6 +287,7 @@ def _write_papers(
     result: CutResult,
     built: Sequence[Built],
     notes: Sequence[str],
+    targets: Sequence[str],
 ) -> None:
     """Labels and manifest travel with the artifacts; the report says how they came about."""
     categories = result.network.categories
@@ -330,6 +331,7 @@ def _write_papers(
         "notes": list(notes),
         "source": source.to_json(out),
         "samples": samples.to_json(out) if samples else None,
+        "targets": [TargetSource(target=name).to_json(out) for name in dict.fromkeys(targets)],
     }
     bundle.write_json(folder / bundle.MANIFEST, manifest)
     bundle.write_json(folder / bundle.REPORT, report)

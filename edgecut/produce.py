@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,5 +105,12 @@ def _openvino(
     if target.operations:
         openvino_emitter.require_supported(network, target.operations)
     if scheme == "int8" and samples is not None:
-        return nncf.quantise(network, samples, progress=progress)
-    return openvino_emitter.emit(network, scheme=scheme)
+        emitted = nncf.quantise(network, samples, progress=progress)
+    else:
+        emitted = openvino_emitter.emit(network, scheme=scheme)
+    if target.device == "CPU":
+        return emitted
+    note = (
+        f"checked on OpenVINO's CPU device and a list of operations: no {target.device} took part"
+    )
+    return replace(emitted, notes=(*emitted.notes, note))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edgecut import device as device_script
 from edgecut.artifact import Port
 from edgecut.errors import EdgecutError, MissingPackage
-from edgecut.network import Network, TensorSpec
+from edgecut.network import Network
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -53,17 +53,7 @@ def require_runtime(format: str) -> None:
 
 def ports_of(network: Network) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """The input and output ports of a network's own ``.onnx`` file: nothing is moved or scaled."""
-    return tuple(map(_identity, network.inputs)), tuple(map(_identity, network.outputs))
-
-
-def _identity(spec: TensorSpec) -> Port:
-    return Port(
-        network_name=spec.name,
-        artifact_name=spec.name,
-        shape=spec.shape,
-        dtype=spec.dtype,
-        permutation=tuple(range(len(spec.shape))),
-    )
+    return tuple(map(Port.same, network.inputs)), tuple(map(Port.same, network.outputs))
 
 
 def open_runtime(

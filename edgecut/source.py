@@ -87,6 +87,15 @@ class SampleSource(_Reference):
         return replace(self, limit=min(count, self.limit or count))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSource(_Reference):
+    """A target: its name, or the path of its ``.toml`` file."""
+
+    _paths = ("target",)
+
+    target: str
+
+
 def load(source: Source | str, **details: str | None) -> Network:
     """The network of a model, with its categories where they are known.
 

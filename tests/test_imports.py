@@ -20,7 +20,7 @@ LEVELS = (
     {"errors", "quiet"},
     {"agreement", "artifact", "categories", "network", "shipped", "device"},
     {"edit", "target", "recipe"},
-    {"samples", "runtimes"},
+    {"openvino_ir", "samples", "runtimes"},
     {"ops"},
     {"cost", "detections"},
     {
@@ -34,6 +34,8 @@ LEVELS = (
     {"__main__"},
 )
 NEIGHBOURS = {
+    # A port says how an artifact's tensor comes from the network's.
+    ("artifact", "network"),
     # A category map is a value that a network holds.
     ("network", "categories"),
     # The cut is demand's answer, carried out.

@@ -80,7 +80,7 @@ def command(
         show_artifacts(result.built)
         for note in result.notes:
             click.echo(f"note: {note}")
-        click.echo(f"wrote {out}/")
+        click.echo(f"wrote {Path(out)}/")
     gate(result.built)
 
 

@@ -18,7 +18,7 @@ from edgecut.cli.cut import show_check
 @options.samples
 @options.as_json
 def command(folder: str, model: str | None, json_: bool, **chosen: Any) -> None:
-    """Run every artifact of a build on its own runtime, and compare it with the cut network.
+    """Run every artifact in FOLDER on its own runtime, and compare it with the cut network.
 
     The cut network is compared with the full one. Real samples are those that the build used,
     unless --samples names others.

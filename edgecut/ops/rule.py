@@ -35,13 +35,15 @@ class Rewrite:
     ``attributes`` and ``constants`` (by input index) replace the node's own, or join them.
     ``inputs`` lists the inputs that stay, where some go. ``take`` replaces the node by selections
     of its first input: for each output index the axes and, in the coordinates of the unnarrowed
-    input, the indices.
+    input, the indices. ``looked_up`` says on which axis of the first input the second one, a
+    constant, picks which indices, in the same coordinates.
     """
 
     attributes: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[int, np.ndarray] = field(default_factory=dict)
     inputs: tuple[int, ...] | None = None
     take: Mapping[int, Mapping[int, Indices]] = field(default_factory=dict)
+    looked_up: tuple[int, np.ndarray] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

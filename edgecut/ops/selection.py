@@ -203,10 +203,7 @@ class Gather(OpRule):
             source = self._source(picked, out.axis(axis))
             others = {i: kept for i in range(rank) if (kept := out.axis(i)) is not None}
             return Rewrite(take={0: {**others, axis: tuple(source.tolist())}})
-        source, kept = picked, flow.inputs[0].axis(axis)
-        if kept is not None:
-            source = np.searchsorted(np.array(kept), source)
-        return Rewrite(constants={1: np.asarray(source, np.int64)})
+        return Rewrite(looked_up=(axis, picked))
 
     def examples(self) -> Sequence[Example]:
         def pick(values: object) -> Example:

@@ -98,9 +98,15 @@ class _Surgery:
             self._move(old)
             return
         rewrite = Rewrite() if self._is_whole(old, flow) else rule.narrow(old, flow)
-        if rewrite.take:
+        selects = bool(rewrite.take) or rewrite.looked_up is not None
+        if selects and self._is_untouched(old):
+            rewrite = Rewrite()
+            flow = Flow(inputs=(WHOLE,) * len(old.inputs), outputs=flow.outputs)
+        elif rewrite.take:
             self._take(old, flow, rewrite)
             return
+        elif rewrite.looked_up is not None:
+            flow, rewrite = self._looking_up(old, flow, *rewrite.looked_up)
         inputs = [
             None
             if i in rewrite.constants or value is None or region is None
@@ -120,6 +126,30 @@ class _Surgery:
         return all(
             value is None or (region is not None and _fitted(region, _shape(value)).is_whole)
             for value, region in pairs
+        )
+
+    def _looking_up(
+        self, old: ir.Node, flow: Flow, axis: int, picked: np.ndarray
+    ) -> tuple[Flow, Rewrite]:
+        """Look indices up in what there is of an axis; to select from it first would be idle."""
+        source, need = old.inputs[0], flow.inputs[0]
+        assert source is not None and need is not None
+        there = self._holding(source).region.axis(axis)
+        places = picked if there is None else np.searchsorted(np.array(there), picked)
+        inputs = (need.with_axis(axis, there), *flow.inputs[1:])
+        return Flow(inputs=inputs, outputs=flow.outputs), Rewrite(
+            constants={1: np.asarray(places, np.int64)}
+        )
+
+    def _is_untouched(self, old: ir.Node) -> bool:
+        """Whether a selection stays as it is: of all there ever was, it gives all it ever gave."""
+        source, regions = old.inputs[0], self.demand.regions
+        given = [regions.get(str(value.name)) for value in old.outputs]
+        held = None if source is None else self._holding(source).region
+        return (
+            held is not None
+            and held.is_whole
+            and all(region is not None and region.is_whole for region in given)
         )
 
     def _move(self, old: ir.Node) -> None:

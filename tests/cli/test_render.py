@@ -32,10 +32,10 @@ def test_counts(number: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(11, "0.0 kB"), (999_949, "999.9 kB"), (1e6, "1.00 MB")]
+    ("count", "text"), [(11, "0.0 kB"), (999_900, "999.9 kB"), (1_000_000, "1.00 MB")]
 )
-def test_sizes(size: int, text: str) -> None:
-    assert render.size(size) == text
+def test_sizes(count: int, text: str) -> None:
+    assert render.size(count) == text
 
 
 @pytest.mark.parametrize(
