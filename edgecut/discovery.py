@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ OWN_KEY = "edgecut.categories"
 # Slots before the categories in the heads that people use: none, box, box and objectness.
 HEADS = {0: "one slot per category", 4: "box, then categories", 5: "box, objectness, categories"}
 MOST_ANCHORS = 12
+_PARTS = r"\d{1,6}c?(?:\+\d{1,6}c?)*"
+_SLOTS = re.compile(rf"(.+):(-?\d{{1,2}}):(?:(\d{{1,4}})\*\(({_PARTS})\)|({_PARTS}))", re.ASCII)
 
 
 def with_categories(
@@ -35,16 +38,19 @@ def with_categories(
         names: category names in slot order, or None to take what the model's metadata says.
         source: where the names come from, for messages.
         slots: ``OUTPUT:AXIS:LAYOUT``, to say where the categories are instead of finding out;
-            LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``.
+            LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``. Where two parts have
+            as many slots as there are categories, a ``c`` marks theirs: ``4+4c``.
 
     Raises:
-        EdgecutError: ``no-categories``, ``labels-do-not-fit``, ``ambiguous-slots``, ``bad-slots``.
+        EdgecutError: ``no-categories``, ``empty-names``, ``duplicate-names``,
+            ``labels-do-not-fit``, ``ambiguous-slots``, ``bad-slots``.
     """
     if names is None:
         own = embedded(network)
         if own is not None and slots is None:
             return network.evolve(network.model, "categories", categories=own)
         names, source = _from_metadata(network), f"metadata of {network.name}"
+    _check_names(names, source)
     outputs = (
         (_given(network, slots, len(names)),) if slots else _found(network, len(names), source)
     )
@@ -72,8 +78,9 @@ def embedded(network: Network) -> CategoryMap | None:
         found = from_json(json.loads(text))
         fits = all(sizes[o.output, o.axis] == len(o.slots) for o in found.outputs)
         owners = {s for o in found.outputs for s in o.slots if s is not None}
-        fits = fits and owners <= set(range(len(found.names)))
-    except (ValueError, KeyError, TypeError):
+        fits = fits and owners == set(range(len(found.names)))
+        _check_names(found.names, OWN_KEY)
+    except (ValueError, KeyError, TypeError, RecursionError, EdgecutError):
         fits = False
     if not fits:
         raise EdgecutError(
@@ -99,10 +106,36 @@ def to_json(categories: CategoryMap) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> CategoryMap:
     """The inverse of ``to_json``; KeyError or TypeError where it does not fit."""
     outputs = tuple(
-        OutputSlots(output=o["output"], axis=o["axis"], slots=tuple(o["slots"]), reason=o["reason"])
-        for o in data["outputs"]
+        OutputSlots(
+            output=_typed(o["output"], str),
+            axis=_typed(o["axis"], int),
+            slots=tuple(None if slot is None else _typed(slot, int) for slot in o["slots"]),
+            reason=_typed(o["reason"], str),
+        )
+        for o in _typed(data["outputs"], list)
     )
-    return CategoryMap(names=tuple(data["names"]), outputs=outputs, source=data["source"])
+    names = tuple(_typed(name, str) for name in _typed(data["names"], list))
+    return CategoryMap(names=names, outputs=outputs, source=_typed(data["source"], str))
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _check_names(names: Sequence[str], source: str) -> None:
+    """Refuse names that a keep-list could not tell apart."""
+    if not names:
+        raise EdgecutError(f"{source} holds no category name", code="empty-names")
+    folded = Counter(name.strip().casefold() for name in names)
+    repeated = [name for name, count in folded.items() if count > 1 or not name]
+    if repeated:
+        raise EdgecutError(
+            f"{source} names '{repeated[0]}' {folded[repeated[0]]} times",
+            code="duplicate-names",
+            hint="each category needs a name of its own: give --labels",
+        )
 
 
 def _from_metadata(network: Network) -> tuple[str, ...]:
@@ -126,15 +159,18 @@ def _parse_names(text: str) -> tuple[str, ...] | None:
         data = [line.strip() for line in re.split(r"[\n,;]", text) if line.strip()]
     if isinstance(data, dict):
         try:
-            data = [data[key] for key in sorted(data, key=int)]
+            by_slot = {int(key): name for key, name in data.items()}
         except (ValueError, TypeError):
             return None
+        if sorted(by_slot) != list(range(len(data))):
+            return None  # a gap would move all names behind it to other slots
+        data = [by_slot[i] for i in range(len(data))]
     return tuple(str(name) for name in data) if isinstance(data, list | tuple) else None
 
 
 def _given(network: Network, text: str, count: int) -> OutputSlots:
     """The slots that the user described."""
-    match = re.fullmatch(r"(.+):(-?\d+):(?:(\d+)\*\()?(\d+(?:\+\d+)*)\)?", text)
+    match = _SLOTS.fullmatch(text)
     specs = {spec.name: spec for spec in network.outputs}
     if match is None or match[1] not in specs:
         raise EdgecutError(
@@ -144,24 +180,33 @@ def _given(network: Network, text: str, count: int) -> OutputSlots:
             f"outputs: {', '.join(specs)}",
         )
     spec = specs[match[1]]
-    parts = [int(part) for part in match[4].split("+")]
-    anchors, axis = int(match[3] or 1), int(match[2])
-    if count not in parts or not -len(spec.shape) <= axis < len(spec.shape):
+    texts = (match[4] or match[5]).split("+")
+    parts = [int(part.rstrip("c")) for part in texts]
+    anchors, axis, own = int(match[3] or 1), int(match[2]), _own_part(texts, count)
+    if own is None or not -len(spec.shape) <= axis < len(spec.shape):
         raise EdgecutError(
-            f"--slots '{text}' has no part of {count} slots, or no such axis",
+            f"--slots '{text}' has not just one part of {count} slots, or no such axis",
             code="bad-slots",
-            hint=f"{spec.name} has shape {list(spec.shape)}; there are {count} categories",
+            hint=f"{spec.name} has shape {list(spec.shape)}; there are {count} categories; where "
+            f"two parts have that size, mark theirs with c, for example 4+4c",
         )
     axis %= len(spec.shape)
-    before = sum(parts[: parts.index(count)])
-    slots = _layout(anchors, before, count, sum(parts) - before - count)
-    if len(slots) != spec.shape[axis]:
+    if anchors * sum(parts) != spec.shape[axis]:
         raise EdgecutError(
-            f"--slots '{text}' describes {len(slots)} slots; axis {axis} of "
+            f"--slots '{text}' describes {anchors * sum(parts)} slots; axis {axis} of "
             f"'{spec.name}' has {spec.shape[axis]}",
             code="bad-slots",
         )
+    slots = _layout(anchors, sum(parts[:own]), count, sum(parts[own + 1 :]))
     return OutputSlots(output=spec.name, axis=axis, slots=slots, reason="given with --slots")
+
+
+def _own_part(texts: Sequence[str], count: int) -> int | None:
+    """Which part of a layout is that of the categories; None where that cannot be told."""
+    marked = [i for i, text in enumerate(texts) if text.endswith("c")]
+    fitting = [i for i, text in enumerate(texts) if int(text.rstrip("c")) == count]
+    found = [i for i in marked or fitting if i in fitting]
+    return found[0] if len(found) == 1 and len(marked) < 2 else None
 
 
 def _found(network: Network, count: int, source: str) -> tuple[OutputSlots, ...]:
@@ -231,7 +276,9 @@ def _layout_text(candidate: OutputSlots, count: int) -> str:
     anchors = candidate.slots.count(0)
     one = candidate.slots[: len(candidate.slots) // anchors]
     before = one.index(0)
-    parts = [str(n) for n in (before, count, len(one) - before - count) if n]
+    after = len(one) - before - count
+    own = f"{count}c" if count in (before, after) else str(count)
+    parts = [text for n, text in ((before, str(before)), (count, own), (after, str(after))) if n]
     return f"{anchors}*({'+'.join(parts)})" if anchors > 1 else "+".join(parts)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecut import shipped
 from edgecut.errors import EdgecutError
+from edgecut.table import Table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -252,7 +252,7 @@ def _placement(
     return resized, (round((width - resized[0]) / 2), round((height - resized[1]) / 2))
 
 
-def _detections(recipe: _Table) -> Detections | None:
+def _detections(recipe: Table) -> Detections | None:
     if not recipe.has("detections"):
         return None
     table = recipe.table("detections")
@@ -295,80 +295,10 @@ def _sets() -> list[str]:
     return [n for n in known if shipped.read("calibration", n).get("kind") == "categories"]
 
 
-def _open(name: str, kind: str) -> _Table:
+def _open(name: str, kind: str) -> Table:
     where = name if name.endswith(".toml") else f"calibration/{name}.toml"
-    table = _Table(shipped.read("calibration", name), where)
+    table = Table(shipped.read("calibration", name), where, code="bad-recipe")
     found = table.text("kind", "recipe", "categories")
     if found != kind:
         raise table.error(f'\'kind\' is "{found}", and a "{kind}" is needed here')
     return table
-
-
-class _Table:
-    """Takes keys out of a table one by one; what is missing, mistyped or left over is an error."""
-
-    def __init__(self, data: dict[str, Any], where: str) -> None:
-        self.data = dict(data)
-        self.where = where
-
-    def error(self, message: str) -> EdgecutError:
-        return EdgecutError(f"{self.where}: {message}", code="bad-recipe", where=self.where)
-
-    def has(self, key: str) -> bool:
-        return key in self.data
-
-    def table(self, key: str) -> _Table:
-        return _Table(self._take(key, dict, "a table"), f"{self.where}, [{key}]")
-
-    def text(self, key: str, *among: str) -> str:
-        value: str = self._take(key, str, "a text")
-        if among and value not in among:
-            raise self.error(f"'{key}' is {value!r}; it takes {', '.join(among)}")
-        if not value.strip():
-            raise self.error(f"'{key}' is empty")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(_Table({key: item}, self.where).text(key) for item in self._items(key))
-
-    def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
-        value = float(self._take(key, (int, float), "a number"))
-        if not (math.isfinite(value) and low <= value <= high):
-            raise self.error(f"'{key}' is {value}, outside {low}..{high}")
-        return value
-
-    def integer(self, key: str, low: int, high: int = 1_000_000) -> int:
-        value: int = self._take(key, int, "a whole number")
-        if not low <= value <= high:
-            raise self.error(f"'{key}' is {value}, outside {low}..{high}")
-        return value
-
-    def integers(self, key: str, low: int) -> tuple[int, ...]:
-        return tuple(_Table({key: i}, self.where).integer(key, low) for i in self._items(key))
-
-    def per_channel(self, key: str, channels: int, *, positive: bool = False) -> tuple[float, ...]:
-        values = tuple(_Table({key: i}, self.where).number(key) for i in self._items(key))
-        if len(values) != channels:
-            raise self.error(f"'{key}' holds {len(values)} values for {channels} channels")
-        if positive and min(values) <= 0:
-            raise self.error(f"'{key}' must be above zero")
-        return values
-
-    def done(self) -> None:
-        if self.data:
-            raise self.error(f"keys that do not belong here: {', '.join(sorted(self.data))}")
-
-    def _items(self, key: str) -> list[Any]:
-        value: list[Any] = self._take(key, list, "a list")
-        if not value:
-            raise self.error(f"'{key}' is empty")
-        return value
-
-    def _take(self, key: str, kind: type | tuple[type, ...], what: str) -> Any:
-        if key not in self.data:
-            raise self.error(f"'{key}' is missing")
-        value = self.data.pop(key)
-        # In Python a bool is an int; in a recipe it is a mistake.
-        if isinstance(value, bool) or not isinstance(value, kind):
-            raise self.error(f"'{key}' must be {what}, not {value!r}")
-        return value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from edgecut import discovery
+from edgecut import discovery, shipped
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.recipe import read_names, read_recipe
@@ -26,7 +26,7 @@ class _Reference:
         """Plain values; paths become relative to ``folder``, so that both can move together."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         for name in self._paths:
-            if data[name] is not None and Path(data[name]).exists():
+            if _is_path(name, data[name], Path()):
                 data[name] = os.path.relpath(data[name], folder)
         return data
 
@@ -36,9 +36,17 @@ class _Reference:
         known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
         values = {name: value for name, value in data.items() if name in known}
         for name in cls._paths:
-            if values.get(name) is not None and (folder / values[name]).exists():
+            if _is_path(name, values.get(name), folder):
                 values[name] = os.path.normpath(folder / values[name])
         return cls(**values)
+
+
+def _is_path(field: str, value: str | None, folder: Path) -> bool:
+    # What edgecut ships goes before a file or folder that happens to have its name.
+    kind = {"labels": "calibration", "recipe": "calibration", "target": "targets"}.get(field)
+    if value is None or (kind and value in shipped.names(kind)):
+        return False
+    return (folder / value).exists()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

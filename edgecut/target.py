@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from edgecut import shipped
 from edgecut.errors import EdgecutError
+from edgecut.table import Table
 
 SCHEMES = ("float32", "float16", "int8")
 FORMATS = ("tflite", "openvino")
@@ -69,7 +69,7 @@ def read_target(name: str) -> Target:
         EdgecutError: ``unknown-target``, ``bad-toml`` or ``bad-target``.
     """
     data = shipped.read("targets", name)
-    return _Strict(data, f"target '{name}'").target()
+    return _target(Table(data, f"target '{name}'", code="bad-target"))
 
 
 def all_targets() -> list[Target]:
@@ -77,62 +77,34 @@ def all_targets() -> list[Target]:
     return [read_target(name) for name in shipped.names("targets")]
 
 
-class _Strict:
-    """Takes keys out of a table one by one; what is missing, mistyped or left over is an error."""
-
-    def __init__(self, data: dict[str, Any], what: str) -> None:
-        self.data = dict(data)
-        self.what = what
-
-    def take(self, key: str, kind: type, default: Any = None, among: tuple[str, ...] = ()) -> Any:
-        if key not in self.data and default is not None:
-            return default
-        value = self.data.pop(key, None)
-        if kind is float and isinstance(value, int):
-            value = float(value)
-        if not isinstance(value, kind):
-            raise self.error(f"'{key}' must be a {kind.__name__}, not {value!r}")
-        values: list[Any] = value if isinstance(value, list) else [value]
-        for item in values if among else ():
-            if item not in among:
-                raise self.error(f"'{key}' holds {item!r}; it takes {', '.join(among)}")
-        return tuple(values) if kind is list else value
-
-    def done(self) -> None:
-        if self.data:
-            raise self.error(f"unknown keys: {', '.join(sorted(self.data))}")
-
-    def error(self, message: str) -> EdgecutError:
-        return EdgecutError(f"{self.what}: {message}", code="bad-target")
-
-    def target(self) -> Target:
-        int8 = _Strict(self.take("int8", dict), f"{self.what}, [int8]")
-        peaks = [_Strict(peak, f"{self.what}, [[peak]]") for peak in self.take("peak", list, ())]
-        target = Target(
-            name=self.take("name", str),
-            title=self.take("title", str),
-            architecture=self.take("architecture", str),
-            runtime=self.take("runtime", str, among=("litert", "openvino")),
-            format=self.take("format", str, among=FORMATS),
-            schemes=self.take("schemes", list, among=SCHEMES),
-            layout=self.take("layout", str, among=LAYOUTS),
-            int8=Int8(
-                input=int8.take("input", str, among=("int8", "float32")),
-                output=int8.take("output", str, among=("int8", "float32")),
-                activations=int8.take("activations", str, among=("per-tensor", "per-channel")),
-            ),
-            device=self.take("device", str, "CPU"),
-            operations=self.take("operations", list, ()),
-            peaks=tuple(
-                Peak(
-                    scheme=peak.take("scheme", str, among=SCHEMES),
-                    gmacs_per_s=peak.take("gmacs_per_s", float),
-                    source=peak.take("source", str),
-                )
-                for peak in peaks
-            ),
-            notes=self.take("notes", list, ()),
-        )
-        for table in (self, int8, *peaks):
-            table.done()
-        return target
+def _target(table: Table) -> Target:
+    int8 = table.table("int8")
+    peaks = table.tables("peak")
+    target = Target(
+        name=table.text("name"),
+        title=table.text("title"),
+        architecture=table.text("architecture"),
+        runtime=table.text("runtime", "litert", "openvino"),
+        format=table.text("format", *FORMATS),
+        schemes=table.texts("schemes", *SCHEMES),
+        layout=table.text("layout", *LAYOUTS),
+        int8=Int8(
+            input=int8.text("input", "int8", "float32"),
+            output=int8.text("output", "int8", "float32"),
+            activations=int8.text("activations", "per-tensor", "per-channel"),
+        ),
+        device=table.text("device") if table.has("device") else "CPU",
+        operations=table.texts("operations") if table.has("operations") else (),
+        peaks=tuple(
+            Peak(
+                scheme=peak.text("scheme", *SCHEMES),
+                gmacs_per_s=peak.number("gmacs_per_s", 0.0),
+                source=peak.text("source"),
+            )
+            for peak in peaks
+        ),
+        notes=table.texts("notes") if table.has("notes") else (),
+    )
+    for one in (table, int8, *peaks):
+        one.done()
+    return target

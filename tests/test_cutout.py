@@ -80,7 +80,7 @@ def assert_nothing_idle(network: Network) -> None:
 
 
 @given(network=networks(), keep=keep_lists)
-@bounded(400)
+@bounded(300)
 def test_cut_equals_selection(network: Network, keep: list[str]) -> None:
     """Oracle 1."""
     feeds = random_inputs(network)
@@ -119,7 +119,7 @@ def test_cutting_in_two_steps_equals_one(
 
 
 @given(network=networks(share_weights=False), keep=keep_lists, more=keep_lists)
-@bounded(250)
+@bounded(150)
 def test_keeping_more_never_removes_more(
     network: Network, keep: list[str], more: list[str]
 ) -> None:

@@ -82,13 +82,13 @@ GOOD = (shipped.folder("targets") / "raspberry-pi-5.toml").read_text(encoding="u
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('layout = "NHWC"', 'layout = "HWC"', "'layout' holds 'HWC'"),
-        ('layout = "NHWC"', 'layot = "NHWC"', "'layout' must be a str"),
-        ('title = "', 'colour = "red"\ntitle = "', "unknown keys: colour"),
-        ('"float16", "int8"]', '"float16", "int4"]', "'schemes' holds 'int4'"),
-        ('input = "int8"', 'input = "uint8"', "'input' holds 'uint8'"),
-        ("gmacs_per_s = 76.7", 'gmacs_per_s = "fast"', "must be a float"),
-        ("gmacs_per_s = 76.7\nsource", "gmacs_per_s = 76.7\norigin", "'source' must be a str"),
+        ('layout = "NHWC"', 'layout = "HWC"', "'layout' is 'HWC'"),
+        ('layout = "NHWC"', 'layot = "NHWC"', "'layout' is missing"),
+        ('title = "', 'colour = "red"\ntitle = "', "keys that do not belong here: colour"),
+        ('"float16", "int8"]', '"float16", "int4"]', "'schemes' is 'int4'"),
+        ('input = "int8"', 'input = "uint8"', "'input' is 'uint8'"),
+        ("gmacs_per_s = 76.7", 'gmacs_per_s = "fast"', "must be a number"),
+        ("gmacs_per_s = 76.7\nsource", "gmacs_per_s = 76.7\norigin", "'source' is missing"),
     ],
 )
 def test_a_bad_target_is_told_its_fault(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -114,5 +114,5 @@ def test_a_network_that_openvino_does_not_read_is_refused() -> None:
     model.graph[1].op_type = "Riddle"
     with pytest.raises(EdgecutError) as caught:
         quantiser.quantise(small().evolve(model, "broken"), samples())
-    assert caught.value.code == "quantisation-failed"
+    assert caught.value.code == "unsupported-operation"
     assert "Riddle" in caught.value.message
