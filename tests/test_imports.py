@@ -18,7 +18,7 @@ PACKAGE = Path(edgecut.__file__).parent
 # except where NEIGHBOURS says so.
 LEVELS = (
     {"errors", "quiet"},
-    {"agreement", "artifact", "categories", "network", "shipped", "device", "table"},
+    {"agreement", "artifact", "categories", "network", "shipped", "device", "table", "tflite_file"},
     {"edit", "target", "recipe"},
     {"openvino_ir", "samples", "runtimes"},
     {"ops"},

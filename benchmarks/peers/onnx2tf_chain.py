@@ -131,7 +131,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--split", help="the part of the samples to take")
     parser.add_argument("--count", type=int, default=24, help="how many samples")
     parser.add_argument(
-        "--not-simplified", action="store_true", help="as onnx2tf works where it finds no onnxsim command"
+        "--not-simplified",
+        action="store_true",
+        help="as onnx2tf works where it finds no onnxsim command",
     )
     parser.add_argument(
         "--python",

@@ -96,7 +96,7 @@ def show_artifacts(built: tuple[Built, ...] | list[Built]) -> None:
         )
         for one in built
     ]
-    columns = ("artifact", "target", ">size", ">against the cut network", "verdict")
+    columns = ("artifact", "target", ">size", ">against the cut", "verdict")
     click.echo()
     render.print_table("Artifacts, each run on its own runtime", columns, rows)
     for one in built:
@@ -107,8 +107,8 @@ def show_artifacts(built: tuple[Built, ...] | list[Built]) -> None:
 def worst(check: Verification) -> str:
     """A verification's worst value with its unit."""
     if check.metric.endswith("-db"):
-        return f"{check.worst:.1f} dB signal to noise"
-    return f"{check.worst:.1e} of the largest value"
+        return f"{check.worst:.1f} dB SNR"
+    return f"{check.worst:.1e} relative"
 
 
 def gate(built: tuple[Built, ...] | list[Built]) -> None:

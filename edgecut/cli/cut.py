@@ -106,7 +106,7 @@ def show(result: CutResult) -> None:
 
 def show_check(check: Verification) -> None:
     """Print how close the cut network comes to the full one, for what was kept."""
-    said = f"{check.worst:.1e} of the largest value" if check.worst else "0"
+    said = f"{check.worst:.1e} relative" if check.worst else "0"
     click.echo(
         f"cut against full network, on the kept outputs: largest error {said}, "
         f"{check.samples} inputs: {'ok' if check.passed else 'FAILED'}"

@@ -81,7 +81,9 @@ def progress() -> Iterator[Tell]:
         task = bar.add_task("start", total=None)
 
         def tell(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total or None)
+            # An update takes None for "as before", and a stage may not know its total.
+            bar.tasks[task].total = total or None
+            bar.update(task, description=stage, completed=done)
 
         yield tell
 

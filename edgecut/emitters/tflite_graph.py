@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.tflite_file import packed
 
 Array = NDArray[Any]
 
 # Every kernel version that we write is in this runtime and later ones.
 # Source: the converter's tables, tflite/tools/versioning/{op,runtime}_version.cc.
 MIN_RUNTIME_VERSION = "2.13.0"
-_ALIGNMENT_BYTES = 16
-_TABLE_BYTES = 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +94,7 @@ class Graph:
 
     def to_bytes(self, inputs: dict[str, int], outputs: dict[str, int]) -> bytes:
         """The flatbuffer, with one signature ``serving_default`` of these names."""
-        return _pack(_model(self, inputs, outputs), self._size())
+        return packed(_model(self, inputs, outputs))
 
     def _add(self, name: str, shape: Sequence[int], dtype: str, *, buffer: int) -> int:
         self.tensors.append(
@@ -116,10 +114,6 @@ class Graph:
             candidate = f"{name}_{number}"
         self._names.add(candidate)
         return candidate
-
-    def _size(self) -> int:
-        tables = len(self.tensors) + len(self.operators) + len(self._buffers)
-        return sum(map(len, self._buffers)) + _TABLE_BYTES * (tables + 1)
 
 
 def schema() -> Any:
@@ -165,7 +159,7 @@ def _model(graph: Graph, inputs: dict[str, int], outputs: dict[str, int]) -> Any
                 operators=[_operator(tables, op, codes) for op in graph.operators],
             )
         ],
-        buffers=[_buffer_type(tables)(data=content) for content in buffers],
+        buffers=[tables.BufferT(data=content) for content in buffers],
         metadata=[tables.MetadataT(name=b"min_runtime_version", buffer=len(buffers) - 1)],
         signatureDefs=[
             tables.SignatureDefT(
@@ -203,34 +197,3 @@ def _operator(tables: Any, op: _Operator, codes: list[tuple[str, int]]) -> Any:
         builtinOptions=op.options,
         builtinOptionsType=op.options_type,
     )
-
-
-@cache
-def _buffer_type(tables: Any) -> Any:
-    class AlignedBuffer(tables.BufferT):  # type: ignore[misc]
-        """The schema asks for data aligned to 16 bytes; the generated code ignores that."""
-
-        def Pack(self, builder: Any) -> Any:
-            data = _aligned(builder, self.data) if self.data else None
-            tables.BufferStart(builder)
-            if data is not None:
-                tables.BufferAddData(builder, data)
-            return tables.BufferEnd(builder)
-
-    return AlignedBuffer
-
-
-def _aligned(builder: Any, content: bytes) -> Any:
-    builder.StartVector(1, len(content), _ALIGNMENT_BYTES)
-    builder.head -= len(content)
-    builder.Bytes[builder.head : builder.head + len(content)] = content
-    builder.vectorNumElems = len(content)
-    return builder.EndVector()
-
-
-def _pack(model: Any, size: int) -> bytes:
-    import flatbuffers
-
-    builder = flatbuffers.Builder(size)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())

@@ -22,6 +22,7 @@ from edgecut.artifact import Emitted, Port
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.quiet import quiet
 from edgecut.target import Int8
+from edgecut.tflite_file import packed
 
 Array = NDArray[Any]
 Sample = Array | Mapping[str, Array]
@@ -31,7 +32,6 @@ Rule = dict[str, Any]
 
 # Padding with minus infinity shows as a range like this; an int8 step of it holds nothing.
 _UNBOUNDED = 1e30
-_ALIGNMENT_BYTES = 16
 _SUFFIX = ".tflite"
 
 _FLOAT = {"algorithm_key": "no_quantize"}
@@ -93,7 +93,7 @@ def quantise(
     return replace(
         emitted,
         scheme=scheme,
-        files={_SUFFIX: _packed(model)},
+        files={_SUFFIX: packed(model)},
         inputs=tuple(_port(port, tensors[port.artifact_name]) for port in emitted.inputs),
         outputs=tuple(_port(port, tensors[port.artifact_name]) for port in emitted.outputs),
         notes=(*emitted.notes, *notes),
@@ -358,31 +358,3 @@ def _require_finite(model: Any) -> None:
                 where=_name(tensor),
                 hint="build float32, or leave the operation that uses them in float",
             )
-
-
-def _packed(model: Any) -> bytes:
-    """The model as a flatbuffer with its data inside, where every runtime finds it.
-
-    The quantiser puts the data of larger models behind the flatbuffer, which runtimes before 2.14
-    do not read. The schema wants data aligned, which the generated Python code does not do.
-    """
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    class Aligned(schema.BufferT):  # type: ignore[misc]
-        def Pack(self, builder: Any) -> Any:
-            content = bytes(self.data)
-            builder.StartVector(1, len(content), _ALIGNMENT_BYTES)
-            builder.head -= len(content)
-            builder.Bytes[builder.head : builder.head + len(content)] = content
-            vector = builder.EndVector()
-            schema.BufferStart(builder)
-            schema.BufferAddData(builder, vector)
-            return schema.BufferEnd(builder)
-
-    model.buffers = [
-        buffer if buffer.data is None else Aligned(data=buffer.data) for buffer in model.buffers
-    ]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())

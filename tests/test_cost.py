@@ -1,0 +1,82 @@
+"""The counting rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from edgecut.cost import cost, nodes_with_macs
+from edgecut.network import Network
+from edgecut.source import load
+from tests.graphs import conv_weights, network_of
+
+node = helper.make_node
+
+
+def example() -> Network:
+    nodes = [
+        node("Conv", ["x", "w", "bias"], ["a"], name="conv", pads=[1, 1, 1, 1]),
+        node("Relu", ["a"], ["b"]),
+        node("GlobalAveragePool", ["b"], ["c"]),
+        node("Flatten", ["c"], ["d"]),
+        node("Gemm", ["d", "v"], ["y"], name="gemm", transB=1),
+    ]
+    weights = {
+        "w": conv_weights(4, 3, 3, 3),
+        "bias": conv_weights(4),
+        "v": conv_weights(5, 4).astype(np.float32),
+    }
+    return network_of(nodes, inputs={"x": (1, 3, 8, 8)}, outputs=["y"], weights=weights)
+
+
+def test_parameters_macs_and_bytes() -> None:
+    found = cost(example())
+    assert found.parameters == 4 * 27 + 4 + 20
+    assert found.macs == 4 * 64 * 27 + 20 and found.gmacs == found.macs / 1e9
+    assert found.weight_bytes == 4 * found.parameters and found.uncounted == ()
+
+
+def test_integers_are_no_parameters() -> None:
+    nodes = [node("Reshape", ["x", "shape"], ["a"]), node("Mul", ["a", "half"], ["y"])]
+    weights = {"shape": np.array([3, 2]), "half": np.array([0.5], np.float16).astype(np.float32)}
+    network = network_of(nodes, inputs={"x": (1, 6)}, outputs=["y"], weights=weights)
+    assert cost(network).parameters == 1
+
+
+def test_shared_weights_count_once() -> None:
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("MatMul", ["a", "w"], ["y"])]
+    weights = {"w": conv_weights(4, 4)}
+    network = network_of(nodes, inputs={"x": (1, 4)}, outputs=["y"], weights=weights)
+    assert (cost(network).parameters, cost(network).macs) == (16, 32)
+
+
+def test_which_nodes_multiply() -> None:
+    assert {n.name: macs for n, macs in nodes_with_macs(example())} == {
+        "conv": 4 * 64 * 27,
+        "gemm": 20,
+    }
+
+
+def test_what_cannot_be_counted_is_named() -> None:
+    nodes = [
+        node("NonZero", ["x"], ["where"]),
+        node("Cast", ["where"], ["rows"], to=TensorProto.FLOAT),
+        node("MatMul", ["w", "rows"], ["a"], name="product"),
+        node("ReduceSum", ["a"], ["y"], keepdims=0),
+    ]
+    weights = {"w": conv_weights(5, 2)}
+    network = network_of(nodes, inputs={"x": (1, 4)}, outputs=["y"], weights=weights)
+    assert cost(network).uncounted == ("product",)
+    assert list(nodes_with_macs(network)) == []
+
+
+@pytest.mark.shared
+def test_yolox_nano(shared: Path) -> None:
+    """Its authors say 0.91 M parameters and 1.08 GFLOPs, which is half as many MACs, at 416."""
+    path = next((shared / "models/yolox-nano").glob("*.onnx"))
+    found = cost(load(str(path), labels="coco80"))
+    assert found.parameters == pytest.approx(904_481, abs=20)
+    assert found.gmacs == pytest.approx(0.54, rel=0.05)

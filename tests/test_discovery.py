@@ -1,0 +1,366 @@
+"""Finding the categories: names from metadata, slots from the graph, the shapes, or the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from onnx import NodeProto, helper
+
+from edgecut.categories import CategoryMap
+from edgecut.discovery import OWN_KEY, embed, embedded, from_json, to_json, with_categories
+from edgecut.errors import EdgecutError
+from edgecut.network import Network
+from tests.graphs import network_of
+
+node = helper.make_node
+ABC = ("ant", "bee", "cat")
+
+
+def shaped(*shapes: tuple[int, ...]) -> Network:
+    """A network whose outputs y0, y1, ... have these shapes, and whose graph shows nothing."""
+    inputs = {f"x{i}": shape for i, shape in enumerate(shapes)}
+    nodes = [node("Relu", [f"x{i}"], [f"y{i}"]) for i in range(len(shapes))]
+    return network_of(nodes, inputs=inputs, outputs=[f"y{i}" for i in range(len(shapes))])
+
+
+def found(network: Network, names: Sequence[str] | None = ABC, **how: str) -> CategoryMap:
+    categories = with_categories(network, names, source="test", **how).categories  # type: ignore
+    assert categories is not None
+    return categories
+
+
+def refused(code: str, network: Network, names: Sequence[str] | None = ABC, **how: str) -> str:
+    with pytest.raises(EdgecutError) as error:
+        found(network, names, **how)
+    assert error.value.code == code, error.value.message
+    return f"{error.value.message}\n{error.value.hint}"
+
+
+N = None
+
+# What the graph shows.
+
+
+def joined(*parts: int, after: Sequence[NodeProto] = (), last: str = "j", axis: int = 1) -> Network:
+    """Parts of so many slots, joined on an axis of 50 positions each, and what comes after."""
+    shapes = {
+        f"x{i}": (1, 50, part) if axis == 2 else (1, part, 50) for i, part in enumerate(parts)
+    }
+    join = node("Concat", list(shapes), ["j"], axis=axis)
+    ints = {"rows": np.array([1, -1, 5, 10]), "zero": np.array([0])}
+    outputs = [last]
+    return network_of([join, *after], inputs=shapes, outputs=outputs, weights=ints)
+
+
+def test_the_graph_shows_box_objectness_and_categories() -> None:
+    (slots,) = found(joined(4, 1, 3)).outputs
+    assert (slots.output, slots.axis, slots.slots) == ("j", 1, (N, N, N, N, N, 0, 1, 2))
+    assert "4, 1, 3" in slots.reason and slots.shared == (0, 1, 2, 3, 4)
+
+
+def test_the_graph_shows_categories_that_come_first() -> None:
+    (slots,) = found(joined(3, 4)).outputs
+    assert slots.slots == (0, 1, 2, N, N, N, N)
+
+
+def test_the_graph_is_followed_through_moves_and_activations() -> None:
+    after = [
+        node("Sigmoid", ["j"], ["s"]),
+        node("Reshape", ["s", "rows"], ["r"]),
+        node("Transpose", ["r"], ["t"], perm=[0, 2, 3, 1]),
+    ]
+    (slots,) = found(joined(4, 1, 3, after=after, last="t")).outputs
+    assert (slots.axis, slots.slots) == (3, (N, N, N, N, N, 0, 1, 2))
+
+
+def test_the_graph_wins_over_the_shape() -> None:
+    """Seven slots would be box and categories by shape; the graph shows another order."""
+    (slots,) = found(joined(3, 2, 2)).outputs
+    assert slots.slots == (0, 1, 2, N, N, N, N)
+
+
+def test_parts_of_equal_size_show_nothing() -> None:
+    """Two parts of three: which is that of the categories? And six slots fit no known head."""
+    assert "fit no output" in refused("labels-do-not-fit", joined(3, 3))
+
+
+def test_a_join_on_another_axis_shows_nothing() -> None:
+    (slots,) = found(joined(20, 30, axis=1), [f"c{i}" for i in range(45)]).outputs
+    assert "box, objectness" in slots.reason
+
+
+# What shapes allow.
+
+
+@pytest.mark.parametrize(
+    ("size", "slots", "reason"),
+    [
+        (3, (0, 1, 2), "one slot per category"),
+        (7, (N, N, N, N, 0, 1, 2), "box, then categories"),
+        (8, (N, N, N, N, N, 0, 1, 2), "box, objectness, categories"),
+        (14, (N, N, N, N, 0, 1, 2) * 2, "2 anchors of box, then"),
+        (24, (N, N, N, N, N, 0, 1, 2) * 3, "3 anchors of box, objectness"),
+    ],
+)
+def test_readings_of_a_shape(size: int, slots: tuple[int | None, ...], reason: str) -> None:
+    (entry,) = found(shaped((1, size, 2, 2))).outputs
+    assert (entry.axis, entry.slots) == (1, slots) and reason in entry.reason
+
+
+def test_every_output_that_fits_counts() -> None:
+    categories = found(shaped((1, 8, 50, 50), (1, 8, 2, 2), (1, 100)))
+    assert [entry.output for entry in categories.outputs] == ["y0", "y1"]
+
+
+def test_a_background_slot_may_be_first_or_last() -> None:
+    text = refused("ambiguous-slots", shaped((1, 4)))
+    assert "background, then categories" in text and "categories, then background" in text
+    assert "--slots y0:1:1+3" in text
+
+
+def test_two_axes_that_fit_are_ambiguous_and_listed() -> None:
+    text = refused("ambiguous-slots", shaped((1, 3, 5, 3)))
+    assert "axis 1" in text and "axis 3" in text and "y0" in text
+
+
+def test_anchors_or_not_is_ambiguous() -> None:
+    """With 11 categories, 2 anchors of (4 + 11) are as many slots as 30: but 30 fits no more."""
+    (entry,) = found(shaped((1, 30)), [f"c{i}" for i in range(11)]).outputs
+    assert entry.slots.count(0) == 2
+
+
+def test_names_that_fit_nothing() -> None:
+    text = refused("labels-do-not-fit", shaped((1, 85, 13, 13)))
+    assert "[1, 85, 13, 13]" in text and "coco80 (80)" in text
+    assert "count the labels" in refused("labels-do-not-fit", shaped((1, 6)))
+
+
+def test_the_hint_of_an_ambiguity_can_be_followed() -> None:
+    """With four categories, box and categories are of one size; the hint must tell them apart."""
+    names = ["ant", "bee", "cat", "dog"]
+    network = shaped((1, 8, 8, 3))
+    text = refused("ambiguous-slots", network, names)
+    assert "--slots y0:1:4+4c" in text
+    assert found(network, names, slots="y0:1:4+4c").outputs[0].slots == (N, N, N, N, 0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("names", [(), ("ant", "ant"), ("ant", "Ant "), ("ant", " ")])
+def test_names_that_cannot_be_told_apart(names: tuple[str, ...]) -> None:
+    refused("duplicate-names" if names else "empty-names", shaped((1, 2)), names)
+
+
+# What the user says.
+
+
+@pytest.mark.parametrize(
+    ("layout", "size", "slots"),
+    [
+        ("3", 3, (0, 1, 2)),
+        ("3+1", 4, (0, 1, 2, N)),
+        ("1+3", 4, (N, 0, 1, 2)),
+        ("2+3+1", 6, (N, N, 0, 1, 2, N)),
+        ("2*(1+3)", 8, (N, 0, 1, 2) * 2),
+        ("3+3c", 6, (N, N, N, 0, 1, 2)),
+        ("3c+3", 6, (0, 1, 2, N, N, N)),
+        ("1+3c", 4, (N, 0, 1, 2)),
+    ],
+)
+def test_slots_given(layout: str, size: int, slots: tuple[int | None, ...]) -> None:
+    for axis in ("1", "-2"):
+        (entry,) = found(shaped((1, size, 9)), slots=f"y0:{axis}:{layout}").outputs
+        assert (entry.axis, entry.slots) == (1, slots)
+        assert entry.reason == "given with --slots"
+
+
+def test_slots_of_an_output_with_colons_in_its_name() -> None:
+    nodes = [node("Relu", ["x"], ["head:0"])]
+    network = network_of(nodes, inputs={"x": (1, 3)}, outputs=["head:0"])
+    assert found(network, slots="head:0:1:3").outputs[0].output == "head:0"
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        *("", "3", "y0", "y0:1", "y0:1:", "z:1:3", "y0:one:3", "y0:1:three", "y0:1:3+"),
+        *("y0:1:-3", "y0:1:2*3", "y0:1:2*(3", "y0:1:3)", "y0:1:(3)", "y0:1:3 ", "y0:1:1.5"),
+        *("y0:2:3", "y0:-3:3", "y0:1:4", "y0:1:1+3", "y0:1:3+3", "y0:1:3c+3c", "y0:1:2c+1"),
+        *("y0:1:0*(3)", "y0:1:9999*(3)", "y0:1:9999999999*(3)", f"y0:1:{'9' * 5000}"),
+        *("y0:1:٣", "y0:1:3\n", "y0:1:3c+0", "y0:99999999999:3"),
+    ],
+)
+def test_slots_given_wrongly(slots: str) -> None:
+    if slots == "y0:1:3c+0":  # an empty part harms nobody
+        assert found(shaped((1, 3)), slots=slots).outputs[0].slots == (0, 1, 2)
+    elif slots == "":  # as if not given
+        assert found(shaped((1, 3)), slots=slots).outputs
+    else:
+        assert "--slots" in refused("bad-slots", shaped((1, 3)), slots=slots)
+
+
+# What the metadata says.
+
+
+def described(text: str, key: str = "names", size: int = 3) -> Network:
+    network = shaped((1, size))
+    network.model.metadata_props[key] = text
+    return network
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{0: 'ant', 1: 'bee', 2: 'cat'}",
+        "{2: 'cat', 0: 'ant', 1: 'bee'}",
+        '{"0": "ant", "1": "bee", "2": "cat"}',
+        '["ant", "bee", "cat"]',
+        "('ant', 'bee', 'cat')",
+        "ant\nbee\ncat\n",
+        "ant, bee, cat",
+        "ant;bee;cat",
+    ],
+)
+@pytest.mark.parametrize("key", ["names", "classes", "labels"])
+def test_names_in_metadata(text: str, key: str) -> None:
+    categories = found(described(text, key), None)
+    assert categories.names == ABC and categories.source == "metadata of graph"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", "7", "{'ant': 0}", "{0: 'ant', 2: 'cat'}", "{1: 'ant', 2: 'bee'}"),
+        *("{0.5: 'ant'}", "{0: 'ant', '0': 'bee'}", "None", "b'ant'", "3 + 4j"),
+    ],
+)
+def test_metadata_that_names_nothing(text: str) -> None:
+    refused("no-categories", described(text), None)
+
+
+@pytest.mark.parametrize("text", ["(" * 9999, "[" * 200000, "-" * 9999 + "1", "\0", "9" * 9999])
+def test_hostile_metadata_is_not_run(text: str) -> None:
+    """Whatever it is taken for, it ends in an error of ours or in one odd name."""
+    try:
+        found(described(text), None)
+    except EdgecutError as error:
+        assert error.code in ("no-categories", "labels-do-not-fit", "ambiguous-slots")
+
+
+def test_metadata_is_never_evaluated() -> None:
+    text = "__import__('os').system('false')"
+    assert "no output" in refused("labels-do-not-fit", described(text), None)
+
+
+def test_metadata_with_a_gap_is_passed_over_for_the_next_key() -> None:
+    network = described("{0: 'ant', 5: 'bee'}")
+    network.model.metadata_props["labels"] = "ant\nbee\ncat"
+    assert found(network, None).names == ABC
+
+
+def test_nothing_known() -> None:
+    assert "--labels" in refused("no-categories", shaped((1, 3)), None)
+
+
+def test_given_names_win_over_metadata() -> None:
+    assert found(described("x, y, z")).names == ABC
+
+
+# Our own metadata.
+
+
+def own() -> Network:
+    return with_categories(shaped((1, 8, 2, 2), (1, 8, 50, 50)), ABC, source="test")
+
+
+def test_what_is_embedded_is_found_again() -> None:
+    network = own()
+    again = Network(name="again", model=embed(network).model, digest="")
+    assert embedded(again) == network.categories
+    assert found(again, None) == network.categories
+    assert from_json(json.loads(json.dumps(to_json(network.categories)))) == network.categories  # type: ignore[arg-type]
+
+
+def test_embedding_leaves_the_network_alone() -> None:
+    network = own()
+    embed(network)
+    assert OWN_KEY not in network.model.metadata_props
+    bare = shaped((1, 3))
+    assert embed(bare) is bare and embedded(bare) is None
+
+
+def test_embedded_categories_survive_a_file(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from edgecut.source import load
+
+    embed(own()).write(tmp_path / "own.onnx")
+    again = load(str(tmp_path / "own.onnx"))
+    assert again.categories == own().categories
+
+
+def test_slots_given_win_over_what_is_embedded() -> None:
+    network = embed(own())
+    network.model.metadata_props["names"] = "ant, bee, cat"
+    assert found(network, None, slots="y0:1:3+5").outputs[0].slots[:3] == (0, 1, 2)
+
+
+def changed(**changes: object) -> str:
+    data = to_json(own().categories)  # type: ignore[arg-type]
+    return json.dumps({**data, **changes})
+
+
+def output(**changes: object) -> str:
+    data = to_json(own().categories)["outputs"][0]  # type: ignore[arg-type]
+    return changed(outputs=[{**data, **changes}])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "nonsense", "null", "3", "[]", "{}", "[" * 100000, '{"names": ' * 5000),
+        changed(names="abc"),
+        changed(names=[1, 2, 3]),
+        changed(names=[]),
+        changed(names=["ant", "bee"]),
+        changed(names=["ant", "bee", "cat", "dog"]),
+        changed(names=["ant", "ant", "cat"]),
+        changed(source=None),
+        changed(outputs=[]),
+        changed(outputs={}),
+        changed(outputs="y0"),
+        changed(outputs=[7]),
+        output(output="nowhere"),
+        output(output=["y0"]),
+        output(axis=2),
+        output(axis=-3),
+        output(axis=True),
+        output(axis=1.0),
+        output(slots=[0, 1, 2]),
+        output(slots=[None] * 8),
+        output(slots=[0, 1, 2, 3, None, None, None, None]),
+        output(slots=[0, 1, -1, 2, None, None, None, None]),
+        output(slots=[0.0, 1, 2, None, None, None, None, None]),
+        output(slots=[False, 1, 2, None, None, None, None, None]),
+        output(slots=["0", 1, 2, None, None, None, None, None]),
+        output(slots=8),
+        output(reason=3),
+    ],
+    ids=lambda text: text[:60],
+)
+def test_embedded_metadata_that_does_not_fit(text: str) -> None:
+    network = shaped((1, 8, 2, 2), (1, 8, 50, 50))
+    network.model.metadata_props[OWN_KEY] = text
+    assert OWN_KEY in refused("labels-do-not-fit", network, None)
+
+
+@pytest.mark.shared
+def test_the_real_detectors(shared) -> None:  # type: ignore[no-untyped-def]
+    from edgecut.source import load
+
+    yolox = load(str(next((shared / "models/yolox-nano").glob("*.onnx"))), labels="coco80")
+    fastest = load(str(next((shared / "models/fastestdet").glob("*.onnx"))), labels="coco80")
+    for network, axis in ((yolox, 2), (fastest, 1)):
+        assert network.categories is not None
+        (entry,) = network.categories.outputs
+        assert entry.axis == axis and entry.shared == (0, 1, 2, 3, 4)
+        assert entry.slots[5:] == tuple(range(80))

@@ -1,0 +1,90 @@
+"""The central value."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from onnx import helper
+
+from edgecut.errors import EdgecutError
+from edgecut.network import Network, TensorSpec, digest_of, to_model
+from tests.graphs import conv_weights, network_of, proto_of
+
+node = helper.make_node
+
+
+def example(**inputs: tuple[int, ...]) -> Network:
+    names = list(inputs)
+    nodes = [node("Relu", [name], [f"{name}_y"]) for name in names]
+    return network_of(nodes, inputs=inputs, outputs=[f"{name}_y" for name in names])
+
+
+def test_inputs_and_outputs() -> None:
+    network = example(x=(1, 3, 4, 4), size=(1, 2))
+    assert network.inputs == (
+        TensorSpec(name="x", shape=(1, 3, 4, 4), dtype="float32"),
+        TensorSpec(name="size", shape=(1, 2), dtype="float32"),
+    )
+    assert [spec.name for spec in network.outputs] == ["x_y", "size_y"]
+    assert network.image.name == "x"
+
+
+@pytest.mark.parametrize("inputs", [{"x": (1, 3)}, {"x": (1, 3, 4, 4), "u": (1, 3, 4, 4)}])
+def test_an_image_input_is_exactly_one(inputs: dict[str, tuple[int, ...]]) -> None:
+    with pytest.raises(EdgecutError) as error:
+        _ = example(**inputs).image
+    assert error.value.code == "no-image-input"
+
+
+def test_an_output_without_a_static_shape() -> None:
+    nodes = [node("NonZero", ["x"], ["a"]), node("Cast", ["a"], ["y"], to=1)]
+    network = network_of(nodes, inputs={"x": (1, 3)}, outputs=["y"])
+    with pytest.raises(EdgecutError) as error:
+        _ = network.outputs
+    assert error.value.code == "dynamic-shape" and error.value.where == "y"
+
+
+def test_editing_a_clone_leaves_the_network_alone() -> None:
+    network = example(x=(1, 3))
+    before = network.to_bytes()
+    model = network.editable()
+    next(iter(model.graph)).name = "changed"
+    model.metadata_props["a"] = "b"
+    model.graph.inputs[0].name = "other"
+    assert network.to_bytes() == before != network.evolve(model, "step").to_bytes()
+
+
+def test_evolving_keeps_categories_and_adds_to_the_history() -> None:
+    network = example(x=(1, 3))
+    later = network.evolve(network.model, "one").evolve(network.model, "two")
+    assert later.history == ("load", "one", "two") and later.digest == network.digest
+    assert network.history == ("load",)
+
+
+def test_bytes_repeat_and_write(tmp_path: Path) -> None:
+    network = example(x=(1, 3))
+    network.write(tmp_path / "it.onnx")
+    assert (tmp_path / "it.onnx").read_bytes() == network.to_bytes()
+    assert digest_of(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_model_without_idle_nodes_and_notes_of_other_tools() -> None:
+    nodes = [node("Relu", ["x"], ["y"]), node("Conv", ["x", "w"], ["dead"])]
+    weights = {"w": conv_weights(2, 3, 1, 1)}
+    proto = proto_of(nodes, inputs={"x": (1, 3, 2, 2)}, outputs=["y"], weights=weights)
+    for key in ("onnxsim.options", "names"):
+        proto.metadata_props.add(key=key, value="text")
+    model = to_model(proto)
+    assert [n.op_type for n in model.graph] == ["Relu"] and not model.graph.initializers
+    assert dict(model.metadata_props) == {"names": "text"}
+
+
+def test_errors_pickle() -> None:
+    error = EdgecutError("message", code="some-code", where="there", hint="do this")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.message, again.code, again.where, again.hint) == (
+        *("message", "some-code", "there"),
+        "do this",
+    )
