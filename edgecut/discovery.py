@@ -159,8 +159,8 @@ def _parse_names(text: str) -> tuple[str, ...] | None:
         data = [line.strip() for line in re.split(r"[\n,;]", text) if line.strip()]
     if isinstance(data, dict):
         try:
-            by_slot = {int(key): name for key, name in data.items()}
-        except (ValueError, TypeError):
+            by_slot = {int(str(key)): name for key, name in data.items()}
+        except ValueError:
             return None
         if sorted(by_slot) != list(range(len(data))):
             return None  # a gap would move all names behind it to other slots

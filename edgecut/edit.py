@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from edgecut.network import Network
+
+
+def each(network: Network, step: str, change: Callable[[ir.Graph, ir.Node], bool]) -> Network:
+    """The network with a change tried on every node; the same network where none was made.
+
+    ``change`` edits the graph around a node and returns True, or leaves it and returns False.
+    """
+    model = network.editable()
+    changed = [change(model.graph, node) for node in list(model.graph)]
+    return network.evolve(swept(model), step) if any(changed) else network
 
 
 def fresh(name: str, taken: Collection[str]) -> str:

@@ -35,15 +35,12 @@ class _Phase:
 
 def focus_to_conv(network: Network) -> Network:
     """The network with each Focus and its convolution merged; unchanged where there is none."""
-    model = network.editable()
-    changed = False
-    for node in list(model.graph):
-        if node.op_type == "Conv":
-            changed |= _merge(model.graph, node)
-    return network.evolve(edit.swept(model), "focus_to_conv") if changed else network
+    return edit.each(network, "focus_to_conv", _merge)
 
 
 def _merge(graph: ir.Graph, conv: ir.Node) -> bool:
+    if conv.op_type != "Conv":
+        return False
     joined = conv.inputs[0]
     concat = None if joined is None else joined.producer()
     if joined is None or concat is None or concat.op_type != "Concat" or len(joined.uses()) != 1:

@@ -24,12 +24,7 @@ MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Gather", "S
 
 def fold_shuffles(network: Network) -> Network:
     """The network with each such chain as one selection; unchanged where there is none."""
-    model = network.editable()
-    changed = False
-    for node in list(model.graph):
-        if node.op_type in MOVES and _is_end(node):
-            changed |= _fold(model.graph, node)
-    return network.evolve(edit.swept(model), "fold_shuffles") if changed else network
+    return edit.each(network, "fold_shuffles", _fold)
 
 
 def _is_end(node: ir.Node) -> bool:
@@ -38,6 +33,8 @@ def _is_end(node: ir.Node) -> bool:
 
 
 def _fold(graph: ir.Graph, end: ir.Node) -> bool:
+    if end.op_type not in MOVES or not _is_end(end):
+        return False
     chain = _chain(end)
     root = chain[0].inputs[0]
     if len(chain) < 2 or root is None:

@@ -27,15 +27,12 @@ MOST_CHANNELS = 4
 
 def pair_columns(network: Network) -> Network:
     """The network with each such convolution rewritten; unchanged where there is none."""
-    model = network.editable()
-    changed = False
-    for node in list(model.graph):
-        if node.op_type == "Conv":
-            changed |= _pair(model.graph, node)
-    return network.evolve(edit.swept(model), "pair_columns") if changed else network
+    return edit.each(network, "pair_columns", _pair)
 
 
 def _pair(graph: ir.Graph, conv: ir.Node) -> bool:
+    if conv.op_type != "Conv":
+        return False
     try:
         image, weights = shape_of(conv.inputs[0]), constant_of(conv, 1)
         width = shape_of(conv.outputs[0])[-1]
