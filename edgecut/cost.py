@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,14 +61,6 @@ def macs_of(node: ir.Node) -> int:
     """Multiply-accumulates of one node; none where edgecut has no rule for it."""
     rule = rule_for(node)
     return 0 if rule is None else rule.macs(node)
-
-
-def nodes_with_macs(network: Network) -> Iterator[tuple[ir.Node, int]]:
-    """The nodes that multiply and accumulate, and how much."""
-    for node in network.model.graph:
-        macs = macs_of(node)
-        if macs:
-            yield node, macs
 
 
 def _is_parameter(value: ir.Value) -> bool:

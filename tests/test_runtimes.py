@@ -126,7 +126,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str) -> R
 @pytest.mark.parametrize(
     ("program", "told"),
     [
-        ("sys.stdin.buffer.read(9); sys.stderr.write('out of luck'); os._exit(3)", "out of luck"),
+        ("sys.stdin.buffer.read(9); os.write(2, b'out of luck'); os._exit(3)", "out of luck"),
         ("sys.stdin.buffer.read(9); sys.exit(3)", "exit code 3"),
         ("sys.stdin.buffer.read(9); os.abort()", "signal 6"),
         ("print('garbage' * 99, flush=True); time.sleep(60)", "did not answer as agreed"),

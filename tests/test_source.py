@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgecut.errors import EdgecutError
-from edgecut.source import SampleSource, Source, load
+from edgecut.source import SampleSource, Source, TargetSource, load
 from tests.e2e.models import ANIMALS, RECIPE, Case, classifier, detector, write_case
 
 
@@ -96,3 +96,25 @@ def test_samples(case: Case) -> None:
     assert sample.tensor.shape == (1, 3, 64, 64)
     # -1 where the padding of 114 is nearly grey, 2 where the photo is white.
     assert sample.tensor.min() >= -2 and sample.tensor.max() <= 2
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_paths_are_relative_to_the_folder(here: Path) -> None:
+    (here / "board.toml").touch()
+    written = TargetSource(target="board.toml").to_json(here / "dist")
+    assert written == {"target": "../board.toml"}
+    (here / "dist").mkdir()
+    assert TargetSource.from_json(written, here / "dist").target == str(here / "board.toml")
+
+
+def test_a_folder_does_not_take_a_shipped_name(here: Path) -> None:
+    for name in ("intel-cpu", "yolox", "photos"):
+        (here / name).mkdir()
+    assert TargetSource(target="intel-cpu").to_json(here / "dist") == {"target": "intel-cpu"}
+    samples = SampleSource(path="photos", recipe="yolox").to_json(here / "dist")
+    assert (samples["path"], samples["recipe"]) == ("../photos", "yolox")

@@ -82,7 +82,7 @@ def _module(source: str) -> Any:
     sys.path.insert(0, "")
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # naming a module runs its code, which may raise anything
         raise EdgecutError(
             f"'{source}' names no factory: {error}",
             code="bad-factory",

@@ -124,7 +124,11 @@ def _rescale_gate(graph: ir.Graph, gate: Gate, scale: np.ndarray) -> None:
     if np.all(scale == 1.0):
         return
     z, start = gate.z, gate.steps[0]
-    shaped = scale.reshape(1, -1, *(1,) * (len(shape_of(z)) - 2))
+    shape = shape_of(z)
+    # Repeated along the row: channels last, a runtime then multiplies whole rows, not 16 numbers
+    # at a time.
+    row = (1, len(scale), *(1,) * (len(shape) - 3), *shape[2:][-1:])
+    shaped = np.broadcast_to(scale.reshape(1, -1, *(1,) * (len(shape) - 2)), row)
     factor = edit.constant(graph, f"{z.name}/scale", shaped)
     restored = edit.insert(graph, start, "Mul", [z, factor], like=z, name=f"{z.name}/restored")
     for i, value in enumerate(start.inputs):

@@ -22,8 +22,9 @@ def tidy(network: Network) -> Network:
     try:
         proto, same = onnxsim.simplify(network.to_proto())
     except Exception as error:  # onnxsim raises whatever its C++ passes raise
+        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise EdgecutError(
-            f"onnxsim cannot simplify {network.name}: {str(error).splitlines()[0]}",
+            f"onnxsim cannot simplify {network.name}: {reason[0][:300]}",
             code="tidy-failed",
         ) from error
     if not same:

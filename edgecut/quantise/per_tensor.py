@@ -90,7 +90,7 @@ def _bounds(gate: Gate, found: ChannelRange) -> dict[str, Range]:
         return {name: (-SATURATION, float("inf"))}
     factor = next(v for v in first.inputs if v is not None and v.const_value is not None)
     assert factor.const_value is not None
-    scale = np.ravel(factor.const_value.numpy())
+    scale = factor.const_value.numpy().reshape(len(found.low), -1)[:, 0]
     # Channel c is done below -8 / s_c; the tensor's bound is that of the channel that goes lowest.
     low = float(np.maximum(found.low, -SATURATION / np.maximum(scale, 1e-6)).min())
     return {

@@ -205,6 +205,25 @@ def test_gather_of_repeated_places() -> None:
     assert small.outputs[0].shape == (1, 3, 2)
 
 
+def test_gather_of_one_place_from_what_was_narrowed() -> None:
+    """The places are looked up in what is left, which other readers share."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"]),
+        helper.make_node("Gather", ["a", "third"], ["y"], axis=1),
+        helper.make_node("Gather", ["a", "square"], ["b"], axis=1),
+        helper.make_node("ReduceSum", ["b"], ["z"], keepdims=0),
+    ]
+    weights = {"w": conv_weights(6, 3, 1, 1), "third": np.array(3), "square": ints(5, 1, 3, 5)}
+    weights["square"] = weights["square"].reshape(2, 2)
+    shape = {"x": (1, 3, 4, 4)}
+    network = network_of(nodes, inputs=shape, outputs=["y", "z"], weights=weights)
+    small, need = narrowed(network, {1: [0, 2]})
+    assert filters(small)[0] == 3 and need.regions["a"].axis(1) == (1, 3, 5)
+    assert [n.op_type for n in small.model.graph].count("Gather") == 2
+    feeds = random_inputs(network)
+    np.testing.assert_allclose(run(small, feeds)["z"], run(network, feeds)["z"], rtol=1e-4)
+
+
 def test_concat_leaves_out_what_gives_nothing() -> None:
     nodes = [
         helper.make_node("Relu", ["x"], ["a"]),
@@ -225,9 +244,10 @@ def test_split_of_which_one_part_is_read() -> None:
     assert need.regions["x"].axis(1) == (3, 5)
 
 
-def test_padded_axis_is_needed_whole() -> None:
-    _, need = narrowed(one("Pad", (1, 4, 3), ints(0, 1, 0, 0, 0, 0)), {1: [0, 2]})
-    assert need.regions["x"].axis(1) is None
+@pytest.mark.parametrize("pads", [(0, 1, 0, 0, 0, 0), (0, 0, 0, 0, 1, 0), (0, -1, 0, 0, 0, 0)])
+def test_padded_axis_is_needed_whole(pads: tuple[int, ...]) -> None:
+    _, need = narrowed(one("Pad", (1, 4, 3), ints(*pads)), {1: [0, 2], 2: [1]})
+    assert need.regions["x"].axes == (None, None, (1,))
 
 
 def test_pad_whose_amounts_are_computed_is_refused() -> None:
@@ -254,6 +274,8 @@ def test_an_operand_of_size_one_serves_every_index() -> None:
 def test_reduction_asks_for_all_of_what_it_reduces() -> None:
     _, need = narrowed(one("ReduceMean", (2, 5, 3), ints(-1), keepdims=0), {1: [1, 2]})
     assert need.regions["x"].axes == (None, (1, 2), None)
+    _, need = narrowed(one("ReduceMax", (2, 5, 3), ints(1), keepdims=0), {1: [2]})
+    assert need.regions["x"].axes == (None, None, (2,))
 
 
 def test_reduction_without_axes_may_do_nothing() -> None:

@@ -113,6 +113,10 @@ OBSTACLES = {
     "Sigmoid": ([node("Sigmoid", ["a"], ["b"])], {}),
     "HardSwish as one operation": ([node("HardSwish", ["a"], ["b"])], {}),
     "Add of constants": ([node("Add", ["a", "one"], ["b"])], constants(one=1)),
+    "Add of constants of its own shape": (
+        [node("Add", ["a", "one"], ["b"])],
+        constants(one=np.ones((1, CHANNELS, 8, 8))),
+    ),
     "square": ([node("Mul", ["a", "a"], ["b"])], {}),
     "Pad with ones": (
         [node("Pad", ["a", "pads", "one"], ["b"])],

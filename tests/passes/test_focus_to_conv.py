@@ -97,6 +97,25 @@ def test_both_axes_in_one_slice() -> None:
     merged(network_of(nodes, inputs={"x": (1, 3, 8, 8)}, outputs=["y"], weights=weights))
 
 
+def test_slices_of_slices() -> None:
+    """Every fourth row and column, by halving twice."""
+    nodes, weights = [], {"end": np.array([99, 99]), "axes": np.array([2, 3])}
+    weights |= {"two": np.array([2, 2]), "w": conv_weights(4, 48, 3, 3)}
+    weights |= {f"s{y}{x}": np.array([y, x]) for y, x in product(range(2), repeat=2)}
+    halves = {"x": "x"}
+    for _ in range(2):
+        source, halves = halves, {}
+        for name, value in source.items():
+            for y, x in product(range(2), repeat=2):
+                half = f"{name}_{y}{x}"
+                bounds = [f"s{y}{x}", "end", "axes", "two"]
+                nodes.append(node("Slice", [value, *bounds], [half]))
+                halves[half] = half
+    nodes += [node("Concat", list(halves), ["j"], axis=1), node("Conv", ["j", "w"], ["y"])]
+    shape = {"x": (1, 3, 16, 16)}
+    merged(network_of(nodes, inputs=shape, outputs=["y"], weights=weights))
+
+
 @pytest.mark.parametrize(
     "form",
     [

@@ -1,0 +1,133 @@
+"""PyTorch models through ``torch.onnx``; small, for each export takes seconds."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.loaders.torch_program import load_torch
+from tests.graphs import random_inputs, run
+
+SHAPE = (1, 3, 8, 8)
+MODULE = """
+import torch
+
+def net():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.SiLU())
+
+def broken():
+    raise RuntimeError("no such luck")
+
+def number():
+    return 7
+
+class Fussy(torch.nn.Module):
+    def forward(self, x):
+        return x.reshape(5)
+"""
+
+
+@pytest.fixture(scope="module")
+def torch():  # type: ignore[no-untyped-def]
+    pytest.importorskip("onnxscript", reason="needs the package onnxscript, which is not here")
+    return pytest.importorskip("torch", reason="needs the package torch, which is not here")
+
+
+@pytest.fixture
+def source(torch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:  # type: ignore[no-untyped-def]
+    """The name of a module beside the user's shell, with factories."""
+    name = f"nets_{abs(hash(tmp_path))}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+def refused(code: str, *arguments: object, **options: object) -> str:
+    with pytest.raises(EdgecutError) as error:
+        load_torch(*arguments, **options)  # type: ignore[arg-type]
+    assert error.value.code == code
+    return f"{error.value.message}\n{error.value.hint}"
+
+
+def test_a_factory_and_its_exported_program(torch, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Both ways give the module's own numbers; the weights given are those used."""
+    import importlib
+    import sys
+
+    network = load_torch(f"{source}:net", input_shape=SHAPE)
+    assert network.name == "net" and network.image.shape == SHAPE
+    sys.path.insert(0, str(tmp_path))
+    module = importlib.import_module(source).net().eval()
+    sys.path.remove(str(tmp_path))
+    feeds = {"x": random_inputs(network)[network.image.name]}
+
+    def numbers() -> np.ndarray:
+        with torch.no_grad():
+            return np.asarray(module(torch.from_numpy(feeds["x"])).numpy())
+
+    def outcome(network) -> np.ndarray:  # type: ignore[no-untyped-def]
+        return next(iter(run(network, {network.image.name: feeds["x"]}).values()))
+
+    np.testing.assert_allclose(outcome(network), numbers(), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        module[0].weight *= 3
+    torch.save(module.state_dict(), tmp_path / "net.pth")
+    other = load_torch(f"{source}:net", weights=tmp_path / "net.pth", input_shape=SHAPE)
+    np.testing.assert_allclose(outcome(other), numbers(), rtol=1e-4, atol=1e-5)
+    assert other.digest != network.digest
+    torch.export.save(torch.export.export(module, (torch.zeros(SHAPE),)), tmp_path / "net.pt2")
+    program = load_torch(str(tmp_path / "net.pt2"))
+    np.testing.assert_allclose(outcome(program), numbers(), rtol=1e-4, atol=1e-5)
+
+
+def test_bad_factories(source: str) -> None:
+    assert "--input-shape" in refused("missing-input-shape", f"{source}:net")
+    Path("wrong.py").write_text("def net(:")
+    names = ("absent", "", "number")
+    others = ("no_such_module_here:net", ":net", "wrong:net", "no/such/file:net")
+    for name in (*(f"{source}:{name}" for name in names), *others):
+        refused("bad-factory", name, input_shape=SHAPE)
+    assert "no such luck" in refused("export-failed", f"{source}:broken", input_shape=SHAPE)
+    assert f"{source}:Fussy" in refused("export-failed", f"{source}:Fussy", input_shape=SHAPE)
+    refused("export-failed", f"{source}:net", input_shape=(1, 5, 8, 8))
+
+
+def test_bad_files(torch, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    refused("missing-model", str(tmp_path / "absent.pt2"))
+    (tmp_path / "bad.pt2").write_bytes(b"not a program")
+    refused("export-failed", str(tmp_path / "bad.pt2"))
+    weights = tmp_path / "bad.pth"
+    refused("bad-weights", f"{source}:net", weights=weights, input_shape=SHAPE)
+    weights.write_bytes(b"not a state dict")
+    refused("bad-weights", f"{source}:net", weights=weights, input_shape=SHAPE)
+    torch.save({"0.weight": torch.zeros(1)}, weights)
+    refused("bad-weights", f"{source}:net", weights=weights, input_shape=SHAPE)
+
+
+def test_weights_that_would_run_code_are_refused(torch, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    torch.save({"0.weight": Trap()}, tmp_path / "trap.pth")
+    refused("bad-weights", f"{source}:net", weights=tmp_path / "trap.pth", input_shape=SHAPE)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = builtins.__import__
+
+    def without(name: str, *rest: object) -> object:
+        if name in ("torch", "onnxscript"):
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        return genuine(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingPackage) as error:
+        load_torch("nets:net", input_shape=SHAPE)
+    assert "edgecut[torch]" in str(error.value.hint)

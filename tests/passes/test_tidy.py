@@ -1,0 +1,88 @@
+"""Tidying folds constants and batch norms, and leaves the results alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxsim
+import pytest
+from onnx import TensorProto, helper
+
+from edgecut.errors import EdgecutError
+from edgecut.network import Network
+from edgecut.passes.tidy import tidy
+from tests.graphs import conv_weights, network_of, proto_of, random_inputs, run
+
+node = helper.make_node
+
+
+def example() -> Network:
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("BatchNormalization", ["a", "p", "q", "r", "s"], ["b"]),
+        node("Identity", ["b"], ["c"]),
+        node("Add", ["two", "two"], ["four"]),
+        node("Mul", ["c", "four"], ["y"]),
+    ]
+    weights = {"w": conv_weights(4, 3, 1, 1), "two": np.array(2, np.float32)}
+    weights |= {n: np.linspace(1, 2, 4).astype(np.float32) for n in "pqrs"}
+    return network_of(nodes, inputs={"x": (1, 3, 4, 4)}, outputs=["y"], weights=weights)
+
+
+def test_what_is_folded() -> None:
+    full = example()
+    small = tidy(full)
+    assert [n.op_type for n in small.model.graph] == ["Conv"]
+    assert (small.inputs, small.outputs) == (full.inputs, full.outputs)
+    feeds = random_inputs(full)
+    np.testing.assert_allclose(run(small, feeds)["y"], run(full, feeds)["y"], rtol=1e-4, atol=1e-5)
+    assert small.history[-1] == "tidy"
+
+
+def test_tidying_again_changes_nothing() -> None:
+    once = tidy(example())
+    assert tidy(once).to_bytes() == once.to_bytes() == tidy(example()).to_bytes()
+
+
+def custom() -> Network:
+    from edgecut.loaders.onnx_file import from_proto
+
+    proto = proto_of(
+        [node("Fancy", ["x"], ["a"], domain="com.example"), node("Relu", ["a"], ["y"])],
+        inputs={"x": (1, 3)},
+        outputs=[],
+    )
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 3)))
+    proto.opset_import.append(helper.make_opsetid("com.example", 1))
+    return from_proto(proto, name="custom", where="custom.onnx", digest="")
+
+
+def test_a_custom_operation_is_carried_along_or_refused() -> None:
+    try:
+        small = tidy(custom())
+    except EdgecutError as error:
+        assert error.code == "tidy-failed" and "custom" in error.message
+    else:
+        assert [n.op_type for n in small.model.graph] == ["Fancy", "Relu"]
+
+
+@pytest.mark.parametrize("message", ["first line\nsecond line", ""])
+def test_what_onnxsim_raises_becomes_one_line(
+    monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    network = example()
+
+    def fail(proto: object) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(onnxsim, "simplify", fail)
+    with pytest.raises(EdgecutError) as error:
+        tidy(network)
+    assert error.value.code == "tidy-failed" and "\n" not in error.value.message
+
+
+def test_a_changed_result_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = example()
+    monkeypatch.setattr(onnxsim, "simplify", lambda proto: (proto, False))
+    with pytest.raises(EdgecutError) as error:
+        tidy(network)
+    assert error.value.code == "tidy-failed"
