@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgecut.categories import CategoryMap, OutputSlots
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 METADATA_KEYS = ("names", "classes", "class_names", "labels", "categories")
+BACKGROUND = ("background", "__background__")
 OWN_KEY = "edgecut.categories"
 # Slots before the categories in the heads that people use: none, box, box and objectness.
 HEADS = {0: "one slot per category", 4: "box, then categories", 5: "box, objectness, categories"}
@@ -41,6 +43,8 @@ def with_categories(
             LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``. Where two parts have
             as many slots as there are categories, a ``c`` marks theirs: ``4+4c``.
 
+    A name ``background`` (or ``__background__``) makes its slot one that all categories share.
+
     Raises:
         EdgecutError: ``no-categories``, ``empty-names``, ``duplicate-names``,
             ``labels-do-not-fit``, ``ambiguous-slots``, ``bad-slots``.
@@ -55,7 +59,19 @@ def with_categories(
         (_given(network, slots, len(names)),) if slots else _found(network, len(names), source)
     )
     found = CategoryMap(names=tuple(names), outputs=outputs, source=source)
+    found = _without_background(found)
     return network.evolve(network.model, "categories", categories=found)
+
+
+def _without_background(found: CategoryMap) -> CategoryMap:
+    """The map in which the background is no category: its slot is shared by all."""
+    owners = [i for i, name in enumerate(found.names) if name.casefold() not in BACKGROUND]
+    position = {old: new for new, old in enumerate(owners)}
+    outputs = tuple(
+        replace(entry, slots=tuple(None if s is None else position.get(s) for s in entry.slots))
+        for entry in found.outputs
+    )
+    return replace(found, names=tuple(found.names[i] for i in owners), outputs=outputs)
 
 
 def embed(network: Network) -> Network:

@@ -107,12 +107,11 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategorySet:
-    """Names by slot. ``background`` is the slot shared by all; ``wnids`` are WordNet's ids."""
+    """Names by slot; ``wnids`` are WordNet's ids."""
 
     name: str
     names: tuple[str, ...]
     source: str
-    background: int | None
     wnids: tuple[str, ...]
 
 
@@ -188,9 +187,6 @@ def read_categories(name: str) -> CategorySet:
         name=table.text("name"),
         names=names,
         source=table.text("source") if table.has("source") else "",
-        background=(
-            table.integer("background", 0, len(names) - 1) if table.has("background") else None
-        ),
         wnids=table.texts("wnids") if table.has("wnids") else (),
     )
     table.done()

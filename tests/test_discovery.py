@@ -364,3 +364,15 @@ def test_the_real_detectors(shared) -> None:  # type: ignore[no-untyped-def]
         (entry,) = network.categories.outputs
         assert entry.axis == axis and entry.shared == (0, 1, 2, 3, 4)
         assert entry.slots[5:] == tuple(range(80))
+
+
+def test_the_background_is_shared_and_no_category() -> None:
+    """Label sets that name it say so; whoever cuts such a network keeps its slot."""
+    network = with_categories(
+        shaped((1, 4)), ("__background__", "cat", "dog", "owl"), source="labels.txt"
+    )
+    assert network.categories is not None
+    (entry,) = network.categories.outputs
+    assert network.categories.names == ("cat", "dog", "owl")
+    assert entry.slots == (None, 0, 1, 2)
+    assert entry.kept([1]) == (0, 2)

@@ -140,7 +140,6 @@ def test_shipped_sets_hold_their_names_in_place(name: str, count: int, at: dict[
 
 def test_coco91_is_coco80_with_holes() -> None:
     found = read_categories("coco91")
-    assert found.background == 0
     assert [n for n in found.names[1:] if not n.startswith("N/A")] == list(read_names("coco80"))
 
 
@@ -171,7 +170,6 @@ def test_a_wrong_text_file_is_refused(tmp_path: Path, text: str | None, code: st
         ('names = ["a", "A"]', "duplicate-names"),
         ('names = ["a", 1]', "bad-recipe"),
         ('names = ["a"]\nwnids = ["n1", "n2"]', "bad-recipe"),
-        ('names = ["a"]\nbackground = 1', "bad-recipe"),
         ('names = ["a"]\nlabels = 1', "bad-recipe"),
     ],
 )

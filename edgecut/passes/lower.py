@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from edgecut.network import Network
 from edgecut.passes.focus_to_conv import focus_to_conv
-from edgecut.passes.fold_shuffles import fold_shuffles
 from edgecut.passes.pair_columns import pair_columns
 
 Pass = Callable[[Network], Network]
 
 # What each format's runtime profits from, as docs/adr/0004 measured it.
 PASSES: dict[str, tuple[Pass, ...]] = {
-    "tflite": (focus_to_conv, pair_columns, fold_shuffles),
+    "tflite": (focus_to_conv, pair_columns),
     "openvino": (focus_to_conv,),
 }
 
