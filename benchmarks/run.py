@@ -1,8 +1,8 @@
-"""``python -m benchmarks.run [NAME ...]``: run the benchmarks, write results, render the tables.
+"""``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
-Names: exactness (half an hour), detectors (ten minutes), latency (five), build_cost (two); all by
-default; ``render`` only writes the tables again. The models and data lie in ``../shared``; the
-peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
+Names: exactness (an hour), detectors (ten minutes), latency (five), build_cost and drift (two each);
+all by default; ``render`` only writes the tables again. The models and data lie in ``../shared``;
+the peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.models import RESULTS, ROOT
 
-NAMES = ("build_cost", "latency", "detectors", "exactness")
+NAMES = ("build_cost", "latency", "drift", "detectors", "exactness")
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -125,10 +125,17 @@ def _build_cost(data: dict[str, Any]) -> str:
     return _table("What edgecut costs, on two cores", ["what", "measured"], rows)
 
 
+def _drift(data: dict[str, Any]) -> str:
+    rows = [[r["runtime"], r["against"], f"{r['max_relative_error']:.1e}"] for r in data["rows"]]
+    title = f"float32 runs of YOLOX-nano, {data['images']} photos"
+    return _table(title, ["runtime", "against", "largest error / largest value"], rows)
+
+
 TABLES = {
     "detectors": _detectors,
     "latency": _latency,
     "exactness": _exactness,
+    "drift": _drift,
     "build_cost": _build_cost,
 }
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edgecut.artifact import Artifact, Emitted
 from edgecut.cost import Cost, cost
@@ -19,20 +17,13 @@ from edgecut.evaluation import Subject
 from edgecut.evaluation import evaluate as judge
 from edgecut.measure.latency import Contender, Measurement, Ratio, measure, ratio
 from edgecut.network import Network
-from edgecut.opened import open_bundle, running
+from edgecut.opened import OpenBundle, open_bundle, running
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
+from edgecut.progress import Tell, nobody
 from edgecut.recipe import read_recipe
 from edgecut.runtimes import open_runtime
 from edgecut.source import SampleSource
-from edgecut.target import Target
-
-Tell = Callable[[str, int, int], None]
-STAND_IN_SAMPLES = 4
-
-
-def _quiet(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def evaluate(
@@ -44,7 +35,7 @@ def evaluate(
     images: str | None = None,
     limit: int | None = None,
     model: str | None = None,
-    tell: Tell = _quiet,
+    tell: Tell = nobody,
 ) -> list[dict[str, Any]]:
     """Accuracy per kept category of the full network, the cut one, and every artifact.
 
@@ -70,40 +61,49 @@ def evaluate(
     """
     opened = open_bundle(folder, model=model)
     full = opened.full()
-    recipe = recipe or (opened.samples.recipe if opened.samples else None)
-    if recipe is None:
-        raise EdgecutError(
-            f"{folder} was built without samples, so no recipe is known",
-            code="missing-recipe",
-            hint="give --recipe",
-        )
-    samples = SampleSource(path=truth, recipe=recipe, split=split, images=images, limit=limit)
+    samples = SampleSource(
+        path=truth,
+        recipe=recipe or _recipe_of(opened),
+        split=split,
+        images=images,
+        limit=limit,
+    )
     assert opened.network.categories is not None
+    judged_on = samples.open(full)
     with ExitStack() as stack:
-        subjects = {
-            "full": _subject(stack.enter_context(running(full)), full),
-            "cut": _subject(stack.enter_context(running(opened.network)), opened.network),
-        }
-        for artifact in _distinct(opened.artifacts):
-            runtime = open_runtime(
-                folder / artifact.path,
-                artifact.format,
-                artifact.inputs,
-                artifact.outputs,
-                threads=2,
-            )
-            subjects[artifact.path] = _subject(stack.enter_context(runtime), opened.network)
-        judged_on = samples.open(full)
         rows = judge(
-            subjects,
+            _subjects(opened, full, stack),
             judged_on,
             keep=opened.network.categories.names,
-            rules=read_recipe(recipe).detections,
+            rules=read_recipe(samples.recipe).detections,
             progress=lambda done, total: tell("evaluate", done, total),
         )
     for remark in judged_on.remarks:
         warnings.warn(remark, EdgecutWarning, stacklevel=2)
     return rows
+
+
+def _recipe_of(opened: OpenBundle) -> str:
+    if opened.samples is None:
+        raise EdgecutError(
+            f"{opened.folder} was built without samples, so no recipe is known",
+            code="missing-recipe",
+            hint="give --recipe",
+        )
+    return opened.samples.recipe
+
+
+def _subjects(opened: OpenBundle, full: Network, stack: ExitStack) -> dict[str, Subject]:
+    """Everything that is judged, running until the stack closes."""
+    subjects = {
+        "full": _subject(stack.enter_context(running(full)), full),
+        "cut": _subject(stack.enter_context(running(opened.network)), opened.network),
+    }
+    for artifact in _distinct(opened.artifacts):
+        path = opened.folder / artifact.path
+        runtime = open_runtime(path, artifact.format, artifact.inputs, artifact.outputs, threads=2)
+        subjects[artifact.path] = _subject(stack.enter_context(runtime), opened.network)
+    return subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +133,12 @@ def bench(
     model: str | None = None,
     threads: int = 1,
     duration_s: float = 5.0,
-    tell: Tell = _quiet,
+    tell: Tell = nobody,
 ) -> list[Timing]:
     """Latency on this machine of every artifact, interleaved with the full network's like it.
 
-    The full network's artifacts are made for the occasion, by the same passes. Where they are
-    int8, they are calibrated on noise: that spoils their accuracy, which is not asked for here,
-    and leaves their operations and so their latency as they are.
+    The full network's artifacts are made for the occasion, by the same passes, and where they are
+    int8 with the same samples: what those say decides on operations, too.
 
     Args:
         folder: what ``build`` wrote.
@@ -157,7 +156,7 @@ def bench(
     artifacts = _distinct(opened.artifacts)
     for done, artifact in enumerate(artifacts):
         tell(f"bench {artifact.path}", done, len(artifacts))
-        with _full_like(full, artifact, opened.target(artifact.target)) as whole:
+        with _full_like(full, artifact, opened) as whole:
             part = _contender("cut", folder / artifact.path, artifact)
             first, second = measure([whole, part], threads=threads, duration_s=duration_s)
         timings.append(
@@ -186,14 +185,11 @@ def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:
 
 
 @contextmanager
-def _full_like(full: Network, artifact: Artifact, target: Target) -> Iterator[Contender]:
+def _full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterator[Contender]:
     """The full network as an artifact of the same target and scheme, in a temporary folder."""
-    random = np.random.default_rng(0)
-    noise = [
-        random.uniform(0.0, 1.0, full.image.shape).astype(np.float32)
-        for _ in range(STAND_IN_SAMPLES)
-    ]
-    emitted = produce(full, target, artifact.scheme, Tensors(noise))
+    needed = opened.samples if artifact.scheme == "int8" else None
+    samples = Tensors(needed.open(full)) if needed else None
+    emitted = produce(full, opened.target(artifact.target), artifact.scheme, samples)
     with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
         main = next(iter(emitted.files))
         for suffix, content in emitted.files.items():

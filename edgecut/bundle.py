@@ -17,6 +17,7 @@ from edgecut.artifact import Artifact, Emitted, Port
 from edgecut.cost import Cost
 from edgecut.errors import EdgecutError
 from edgecut.network import digest_of
+from edgecut.target import FORMATS, SCHEMES
 
 MANIFEST_SCHEMA = "edgecut.manifest/1"
 REPORT_SCHEMA = "edgecut.report/1"
@@ -34,15 +35,17 @@ PACKAGES = (
 def new_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside ``out`` that takes its place once everything in it is done.
 
-    Whatever goes wrong, Ctrl-C too, leaves ``out`` as it was. An older bundle is replaced; any
-    other folder with something in it is not touched.
+    Whatever goes wrong, Ctrl-C too, leaves ``out`` as it was. An older bundle is replaced if there
+    is nothing in it that edgecut did not write; any other folder is not touched.
 
     Raises:
         EdgecutError: ``output-exists`` or ``unwritable-output``.
     """
-    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
+    out = out.resolve()  # a link stays, and what it points to is replaced
+    foreign = _foreign(out)
+    if foreign:
         raise EdgecutError(
-            f"{out} exists, and is not something that edgecut built",
+            f"{out} holds {foreign}, which edgecut did not write",
             code="output-exists",
             hint="give another --out",
         )
@@ -57,6 +60,22 @@ def new_folder(out: Path) -> Iterator[Path]:
         _swap(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _foreign(out: Path) -> str:
+    """The first thing in a folder that no build of ours put there; nothing in an empty one."""
+    if not out.exists():
+        return ""
+    if not out.is_dir():
+        return "a file in its place"
+    ours = {MANIFEST, REPORT, LABELS, CUT}
+    try:
+        manifest = read_json(out / MANIFEST, MANIFEST_SCHEMA)
+        for artifact in map(artifact_from_json, manifest["artifacts"]):
+            ours |= {path.name for path in files_of(out, artifact)}
+    except (EdgecutError, KeyError, TypeError):
+        ours = set()
+    return next((f"'{e.name}'" for e in sorted(out.iterdir()) if e.name not in ours), "")
 
 
 def _swap(partial: Path, out: Path) -> None:
@@ -193,8 +212,8 @@ def artifact_from_json(data: Mapping[str, Any]) -> Artifact:
             )
         return Artifact(
             path=data["path"],
-            format=data["format"],
-            scheme=data["scheme"],
+            format=_among(data["format"], FORMATS),
+            scheme=_among(data["scheme"], SCHEMES),
             target=data["target"],
             digest=data["sha256"],
             bytes=data["bytes"],
@@ -202,8 +221,16 @@ def artifact_from_json(data: Mapping[str, Any]) -> Artifact:
             outputs=tuple(Port.from_json(port) for port in data["outputs"]),
             notes=tuple(data["notes"]),
         )
-    except (KeyError, TypeError) as error:
-        raise EdgecutError(f"the manifest lacks {error}", code="not-a-bundle") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise EdgecutError(
+            f"the manifest lacks or misstates {error}", code="not-a-bundle", hint="build again"
+        ) from error
+
+
+def _among(value: object, known: Sequence[str]) -> str:
+    if value not in known:
+        raise ValueError(f"'{value}', which is none of {', '.join(known)}")
+    return str(value)
 
 
 def for_target(artifact: Artifact, target: str) -> Artifact:

@@ -45,7 +45,8 @@ class CategoryMap:
         """Indices of the named categories, ascending and without repeats.
 
         Raises:
-            EdgecutError: ``empty-keep`` or ``unknown-category`` (with the closest name).
+            EdgecutError: ``empty-keep``, ``unknown-category`` (with the closest name), or
+                ``bad-slots`` where an output would be left without a slot.
         """
         wanted = [name.strip() for name in keep if name.strip()]
         if not wanted:
@@ -54,7 +55,16 @@ class CategoryMap:
                 code="empty-keep",
                 hint=f"for example --keep {self.names[0]}",
             )
-        return tuple(sorted({self._index(name, where) for name in wanted}))
+        found = tuple(sorted({self._index(name, where) for name in wanted}))
+        for entry in self.outputs:
+            if not entry.kept(found):
+                raise EdgecutError(
+                    f"output '{entry.output}' of {where} has no slot for {', '.join(wanted)}",
+                    code="bad-slots",
+                    where=entry.output,
+                    hint="keep a category more, or leave the output whole: name others by --slots",
+                )
+        return found
 
     def _index(self, name: str, where: str) -> int:
         folded = [known.casefold() for known in self.names]

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from edgecut.network import Network
 
 
+# Products of which edgecut knows no more than that.
+_PRODUCTS = frozenset(
+    ("Attention", "ConvInteger", "Einsum", "GRU", "LSTM", "MatMulInteger", "QLinearConv")
+    + ("QLinearMatMul", "RNN")
+)
+MATRIX_RANK = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """Parameters, multiply-accumulates of one inference, and bytes of weights.
 
-    ``uncounted`` names nodes whose shapes are not known, so that their MACs are missing here.
+    ``uncounted`` names nodes whose MACs are missing here: their shapes are not known, or edgecut
+    has no rule for them and they multiply, read a weight of rank 2 or more, or hold a subgraph.
     """
 
     parameters: int
@@ -46,8 +55,11 @@ def cost(network: Network) -> Cost:
     macs, uncounted = 0, []
     for node in graph:
         try:
+            counted = rule_for(node) is not None or not _may_multiply(node)
             macs += macs_of(node)
         except Unsupported:
+            counted = False
+        if not counted:
             uncounted.append(str(node.name or node.outputs[0].name))
     return Cost(
         parameters=sum(_size(v) for v in weights),
@@ -61,6 +73,20 @@ def macs_of(node: ir.Node) -> int:
     """Multiply-accumulates of one node; none where edgecut has no rule for it."""
     rule = rule_for(node)
     return 0 if rule is None else rule.macs(node)
+
+
+def _may_multiply(node: ir.Node) -> bool:
+    """Whether an operation without a rule is likely to multiply."""
+    return (
+        node.op_type in _PRODUCTS
+        or any(is_graph(attribute) for attribute in node.attributes.values())
+        or any(_is_matrix(value) for value in node.inputs if value is not None)
+    )
+
+
+def _is_matrix(value: ir.Value) -> bool:
+    rank = 0 if value.const_value is None else len(value.const_value.shape)
+    return rank >= MATRIX_RANK and _is_parameter(value)
 
 
 def _is_parameter(value: ir.Value) -> bool:

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from edgecut.errors import EdgecutError
 from edgecut.network import Network, TensorSpec
 from edgecut.ops.elementwise import Elementwise
 from edgecut.ops.movement import blocks
-from edgecut.ops.rule import Unsupported, attribute, shape_of
+from edgecut.ops.rule import Unsupported, attribute, op_of, shape_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -27,7 +27,8 @@ OWN_KEY = "edgecut.categories"
 HEADS = {0: "one slot per category", 4: "box, then categories", 5: "box, objectness, categories"}
 MOST_ANCHORS = 12
 _PARTS = r"\d{1,6}c?(?:\+\d{1,6}c?)*"
-_SLOTS = re.compile(rf"(.+):(-?\d{{1,2}}):(?:(\d{{1,4}})\*\(({_PARTS})\)|({_PARTS}))", re.ASCII)
+_LAYOUT = rf"(?:(\d{{1,4}})\*\(({_PARTS})\)|({_PARTS}))"
+_SLOTS = re.compile(rf"(.+?):(-?\d{{1,2}}):{_LAYOUT}(?:,(?=.)|\Z)", re.ASCII)
 
 
 def with_categories(
@@ -41,7 +42,8 @@ def with_categories(
         source: where the names come from, for messages.
         slots: ``OUTPUT:AXIS:LAYOUT``, to say where the categories are instead of finding out;
             LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``. Where two parts have
-            as many slots as there are categories, a ``c`` marks theirs: ``4+4c``.
+            as many slots as there are categories, a ``c`` marks theirs: ``4+4c``. Commas part the
+            descriptions of several outputs.
 
     A name ``background`` (or ``__background__``) makes its slot one that all categories share.
 
@@ -54,12 +56,12 @@ def with_categories(
         if own is not None and slots is None:
             return network.evolve(network.model, "categories", categories=own)
         names, source = _from_metadata(network), f"metadata of {network.name}"
+    names = tuple(name.strip() for name in names)
     _check_names(names, source)
-    outputs = (
-        (_given(network, slots, len(names)),) if slots else _found(network, len(names), source)
-    )
-    found = CategoryMap(names=tuple(names), outputs=outputs, source=source)
-    found = _without_background(found)
+    count = len(names)
+    outputs = _given(network, slots, count) if slots else _found(network, count, source)
+    found = _without_background(CategoryMap(names=names, outputs=outputs, source=source))
+    _check_names(found.names, source)
     return network.evolve(network.model, "categories", categories=found)
 
 
@@ -130,7 +132,7 @@ def from_json(data: Mapping[str, Any]) -> CategoryMap:
         )
         for o in _typed(data["outputs"], list)
     )
-    names = tuple(_typed(name, str) for name in _typed(data["names"], list))
+    names = tuple(_typed(name, str).strip() for name in _typed(data["names"], list))
     return CategoryMap(names=names, outputs=outputs, source=_typed(data["source"], str))
 
 
@@ -144,7 +146,7 @@ def _check_names(names: Sequence[str], source: str) -> None:
     """Refuse names that a keep-list could not tell apart."""
     if not names:
         raise EdgecutError(f"{source} holds no category name", code="empty-names")
-    folded = Counter(name.strip().casefold() for name in names)
+    folded = Counter(name.casefold() for name in names)
     repeated = [name for name, count in folded.items() if count > 1 or not name]
     if repeated:
         raise EdgecutError(
@@ -184,18 +186,35 @@ def _parse_names(text: str) -> tuple[str, ...] | None:
     return tuple(str(name) for name in data) if isinstance(data, list | tuple) else None
 
 
-def _given(network: Network, text: str, count: int) -> OutputSlots:
-    """The slots that the user described."""
-    match = _SLOTS.fullmatch(text)
+def _given(network: Network, text: str, count: int) -> tuple[OutputSlots, ...]:
+    """The slots that the user described, of one output or several."""
+    matches = list(_descriptions(text))
     specs = {spec.name: spec for spec in network.outputs}
-    if match is None or match[1] not in specs:
+    named = [match[1] for match in matches]
+    if not named or not set(named) <= set(specs) or len(set(named)) < len(named):
         raise EdgecutError(
             f"--slots '{text}' is not OUTPUT:AXIS:LAYOUT of {network.name}",
             code="bad-slots",
-            hint=f"for example --slots {network.outputs[0].name}:1:5+{count}; "
-            f"outputs: {', '.join(specs)}",
+            hint=f"for example --slots {network.outputs[0].name}:1:5+{count}; several are parted "
+            f"by commas; outputs: {', '.join(specs)}",
         )
-    spec = specs[match[1]]
+    return tuple(_given_one(specs[match[1]], match, count) for match in matches)
+
+
+def _descriptions(text: str) -> Iterator[re.Match[str]]:
+    """A match for each OUTPUT:AXIS:LAYOUT of a text; none where the text is not made of them."""
+    matches, place = [], 0
+    while place < len(text):
+        match = _SLOTS.match(text, place)
+        if match is None:
+            return
+        matches.append(match)
+        place = match.end()
+    yield from matches
+
+
+def _given_one(spec: TensorSpec, match: re.Match[str], count: int) -> OutputSlots:
+    text = match[0].rstrip(",")
     texts = (match[4] or match[5]).split("+")
     parts = [int(part.rstrip("c")) for part in texts]
     anchors, axis, own = int(match[3] or 1), int(match[2]), _own_part(texts, count)
@@ -226,44 +245,56 @@ def _own_part(texts: Sequence[str], count: int) -> int | None:
 
 
 def _found(network: Network, count: int, source: str) -> tuple[OutputSlots, ...]:
+    """The slots that the graph shows or, where it shows none, those that the shapes allow."""
     values = {str(v.name): v for v in network.model.graph.outputs}
-    found = []
-    for spec in network.outputs:
-        candidates = _candidates(spec, values[spec.name], count)
-        if len(candidates) > 1:
-            listed = "; ".join(f"axis {c.axis}: {c.reason}" for c in candidates)
-            raise EdgecutError(
-                f"the {count} categories of {source} fit output '{spec.name}' of {network.name} "
-                f"in {len(candidates)} ways: {listed}",
-                code="ambiguous-slots",
-                hint=f"choose one, for example --slots {spec.name}:{candidates[0].axis}:"
-                f"{_layout_text(candidates[0], count)}",
-            )
-        found += candidates
-    if not found:
+    shown = [_shown(spec, values[spec.name], count) for spec in network.outputs]
+    certain = any(shown)
+    readings = [r for r in (shown if certain else _guessed(network, count)) if r]
+    if not readings:
         shapes = ", ".join(f"'{s.name}' {list(s.shape)}" for s in network.outputs)
         raise EdgecutError(
             f"the {count} categories of {source} fit no output of {network.name}: {shapes}",
             code="labels-do-not-fit",
             hint=_fitting_counts(network),
         )
-    return tuple(found)
+    first = tuple(candidates[0] for candidates in readings)
+    if any(len(r) > 1 for r in readings) or not (certain or _are_scales(network, first)):
+        listed = "; ".join(f"'{c.output}' axis {c.axis}: {c.reason}" for r in readings for c in r)
+        example = ",".join(f"{c.output}:{c.axis}:{_layout_text(c, count)}" for c in first)
+        raise EdgecutError(
+            f"the {count} categories of {source} fit {network.name} in several ways: {listed}",
+            code="ambiguous-slots",
+            hint=f"say which outputs hold them, for example --slots {example}",
+        )
+    return first
 
 
-def _candidates(spec: TensorSpec, value: ir.Value, count: int) -> list[OutputSlots]:
-    """Every reading of an output that the graph shows, or else that its shape allows."""
-    axes = [i for i, size in enumerate(spec.shape) if size >= count and size > 1]
-    shown, guessed = [], []
-    for axis in axes:
-        size = spec.shape[axis]
+def _are_scales(network: Network, entries: Sequence[OutputSlots]) -> bool:
+    """Whether outputs are one head at several sizes: boxes as many as categories are none."""
+    shapes = {spec.name: spec.shape for spec in network.outputs}
+    roles = {(len(shapes[entry.output]), entry.axis, _one_anchor(entry)) for entry in entries}
+    return len(roles) == 1 and len({shapes[entry.output] for entry in entries}) == len(entries)
+
+
+def _shown(spec: TensorSpec, value: ir.Value, count: int) -> list[OutputSlots]:
+    """The readings of an output that the graph shows."""
+    shown = []
+    for axis, size in enumerate(spec.shape):
         parts = _parts(value, axis)
         if parts.count(count) == 1 and len(parts) > 1:
             before = sum(parts[: parts.index(count)])
             slots = _layout(1, before, count, size - before - count)
             reason = f"the graph joins parts of {', '.join(map(str, parts))} slots on it"
             shown.append(OutputSlots(output=spec.name, axis=axis, slots=slots, reason=reason))
-        guessed += _by_size(spec.name, axis, size, count)
-    return shown or guessed
+    return shown
+
+
+def _guessed(network: Network, count: int) -> list[list[OutputSlots]]:
+    """The readings of each output that its shape allows."""
+    return [
+        [c for axis, n in enumerate(s.shape) if n > 1 for c in _by_size(s.name, axis, n, count)]
+        for s in network.outputs
+    ]
 
 
 def _by_size(output: str, axis: int, size: int, count: int) -> list[OutputSlots]:
@@ -288,9 +319,12 @@ def _layout(anchors: int, before: int, count: int, after: int) -> tuple[int | No
     return ((None,) * before + tuple(range(count)) + (None,) * after) * anchors
 
 
+def _one_anchor(entry: OutputSlots) -> tuple[int | None, ...]:
+    return entry.slots[: len(entry.slots) // entry.slots.count(0)]
+
+
 def _layout_text(candidate: OutputSlots, count: int) -> str:
-    anchors = candidate.slots.count(0)
-    one = candidate.slots[: len(candidate.slots) // anchors]
+    anchors, one = candidate.slots.count(0), _one_anchor(candidate)
     before = one.index(0)
     after = len(one) - before - count
     own = f"{count}c" if count in (before, after) else str(count)
@@ -303,15 +337,15 @@ def _parts(value: ir.Value, axis: int) -> list[int]:
     try:
         while (node := value.producer()) is not None:
             source = node.inputs[0]
-            if node.op_type == "Concat":
+            if op_of(node) == "Concat":
                 along = attribute(node, "axis", 0) % len(shape_of(value))
                 if along == axis:
                     return [shape_of(part)[axis] for part in node.inputs]
-            elif node.op_type == "Transpose":
+            elif op_of(node) == "Transpose":
                 axis = attribute(node, "perm", list(reversed(range(len(shape_of(value))))))[axis]
-            elif node.op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+            elif op_of(node) in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
                 axis = _axis_before(shape_of(source), shape_of(value), axis)
-            elif node.op_type not in Elementwise.op_types or shape_of(source) != shape_of(value):
+            elif op_of(node) not in Elementwise.op_types or shape_of(source) != shape_of(value):
                 return []
             assert source is not None
             value = source

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecut.categories import CategoryMap
+from edgecut.coco import read_coco
 from edgecut.detections import Detected, detect
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.recipe import Detections, read_aliases
-from edgecut.samples import Sample, Samples, read_coco
+from edgecut.samples import Sample, Samples
 
 Runner = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.generic]]]
 Progress = Callable[[int, int], None]
@@ -75,12 +76,19 @@ def evaluate(
     ImageNet's WordNet ids.
 
     Raises:
-        EdgecutError: ``unknown-category``, ``no-truth``, ``no-labelled-samples``, or what
-            ``detect`` raises.
+        EdgecutError: ``unknown-category``, ``no-truth``, ``no-detections``,
+            ``no-labelled-samples``, or what ``detect`` raises.
     """
     columns = {what: subject.columns(keep, what) for what, subject in subjects.items()}
     if rules is not None:
         return _detectors(subjects, samples, keep, columns, rules, progress)
+    if samples.truth is not None:
+        raise EdgecutError(
+            f"{samples.truth} holds boxes, and recipe '{samples.recipe.name}' has no [detections], "
+            "which say how a detector's output becomes boxes",
+            code="no-detections",
+            hint="give the detector's own recipe, for example --recipe yolox",
+        )
     known = read_aliases("imagenet1k") if aliases is None else aliases
     return _classifiers(subjects, samples, keep, columns, known, progress)
 
@@ -247,8 +255,15 @@ def _category_ids(
     truth: Mapping[str, Any], categories: Sequence[str], where: Path
 ) -> dict[int, int]:
     """Index into ``categories`` -> the json's category id, where the json knows the name."""
-    by_name = {str(c["name"]).casefold(): int(c["id"]) for c in truth["categories"]}
+    by_name: dict[str, int] = {}
     folded = [name.casefold() for name in categories]
+    for category in truth["categories"]:
+        name = category["name"].casefold()
+        if name in folded and name in by_name:
+            raise EdgecutError(
+                f"{where}: more than one of the categories is named '{name}'", code="bad-coco"
+            )
+        by_name[name] = category["id"]
     ids = {i: by_name[name] for i, name in enumerate(folded) if name in by_name}
     if not ids:
         raise EdgecutError(
@@ -283,16 +298,23 @@ def _precision(
         judge.params.imgIds = images
         judge.params.catIds = ids
         judge.params.maxDets = [100]
-        judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
+        judge.params.areaRng, judge.params.areaRngLbl = [[0, np.inf]], ["all"]
         judge.evaluate()
         judge.accumulate()
     return np.asarray(judge.eval["precision"][:, :, :, 0, 0], dtype=np.float64)
 
 
 def _annotation(number: int, box: dict[str, Any]) -> dict[str, Any]:
-    # Ids begin at 1: pycocotools takes a match with id 0 for no match.
-    area = box["bbox"][2] * box["bbox"][3]
-    return {"iscrowd": 0, "area": area, **box, "id": number}
+    bbox = [float(value) for value in box["bbox"]]
+    return {
+        "id": number,  # from 1 on: pycocotools takes a match with id 0 for no match
+        "image_id": box["image_id"],
+        "category_id": box["category_id"],
+        "bbox": bbox,
+        "area": bbox[2] * bbox[3],
+        "iscrowd": box.get("iscrowd", 0),
+        "score": box.get("score", 0.0),
+    }
 
 
 def _mean(

@@ -20,7 +20,8 @@ from edgecut.source import SampleSource, Source, TargetSource, load
 from edgecut.target import Target, read_target
 
 CHECK_SAMPLES = 16
-RANDOM_SAMPLES = 4
+RANDOM_SAMPLES = 2
+RANDOM_RANGES = (1.0, 255.0)
 
 Inputs = Iterator[tuple[str, dict[str, np.ndarray]]]
 Selection = dict[str, tuple[int, tuple[int, ...]]]
@@ -35,6 +36,7 @@ class OpenBundle:
     artifacts: tuple[Artifact, ...]
     selection: Selection
     source: Source
+    source_given: bool
     source_digest: str
     samples: SampleSource | None
     targets: tuple[str, ...]
@@ -48,9 +50,21 @@ class OpenBundle:
         """The full network, loaded from where the report says.
 
         Raises:
-            EdgecutError: ``other-model`` where it is not the one that was cut.
+            EdgecutError: ``other-model`` where it is not the one that was cut, ``untrusted-model``
+                where nobody but the report asks to run its code.
         """
-        network = load(self.source)
+        if not (self.source_given or self.source.is_onnx_file):
+            raise EdgecutError(
+                f"{self.folder} was built from '{self.source.model}', and loading that runs code",
+                code="untrusted-model",
+                hint=f"if you trust it: --model {self.source.model}",
+            )
+        try:
+            network = load(self.source)
+        except EdgecutError as error:
+            if error.code == "missing-model" and not self.source_given:
+                error.hint = "it is not where the report says: give it with --model"
+            raise
         if network.digest != self.source_digest:
             raise EdgecutError(
                 f"{self.source.model} is not the model that {self.folder} was built from",
@@ -88,6 +102,9 @@ def _opened(
     folder: Path, manifest: dict[str, Any], report: dict[str, Any], model: str | None
 ) -> OpenBundle:
     artifacts = tuple(bundle.artifact_from_json(a) for a in manifest["artifacts"])
+    told = [(a["path"], a["sha256"], a["target"]) for a in report["artifacts"]]
+    if not artifacts or told != [(a.path, a.digest, a.target) for a in artifacts]:
+        raise ValueError("they list different artifacts, or none")
     for artifact in artifacts:
         bundle.check_digest(folder, artifact)
     bundle.check_cut(folder, manifest["cut_sha256"])
@@ -98,9 +115,11 @@ def _opened(
         network=network,
         artifacts=artifacts,
         selection={
-            name: (axis, tuple(slots)) for name, (axis, slots) in report["selection"].items()
+            name: (int(axis), tuple(int(slot) for slot in slots))
+            for name, (axis, slots) in report["selection"].items()
         },
-        source=replace(recorded, model=model) if model else recorded,
+        source=replace(recorded, model=model, trust=True) if model else recorded,
+        source_given=model is not None,
         source_digest=manifest["source_sha256"],
         samples=SampleSource.from_json(samples, folder) if samples else None,
         targets=tuple(TargetSource.from_json(t, folder).target for t in report["targets"]),
@@ -124,12 +143,22 @@ def check_inputs(network: Network, samples: SampleSource | None) -> Inputs:
         for sample in samples.limited(CHECK_SAMPLES).open(network):
             yield sample.name, {network.image.name: sample.tensor}
         return
+    for inputs in random_inputs(network):
+        yield from inputs
+
+
+def random_inputs(network: Network) -> list[Inputs]:
+    """Evenly distributed pixels of 0..1, and of 0..255."""
+    return [_random_pixels(network, largest) for largest in RANDOM_RANGES]
+
+
+def _random_pixels(network: Network, largest: float) -> Inputs:
     for seed in range(RANDOM_SAMPLES):
         random = np.random.default_rng(seed)
         yield (
-            f"random {seed}",
+            f"random 0..{largest:g}, {seed}",
             {
-                spec.name: random.standard_normal(spec.shape).astype(spec.dtype)
+                spec.name: random.uniform(0.0, largest, spec.shape).astype(spec.dtype)
                 for spec in network.inputs
             },
         )

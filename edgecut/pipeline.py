@@ -8,16 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgecut import bundle, cutout, discovery
 from edgecut.artifact import Artifact
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError
 from edgecut.network import Network, digest_of
-from edgecut.opened import Inputs, Selection, check_inputs, open_bundle, running
+from edgecut.opened import (
+    Inputs,
+    Selection,
+    check_inputs,
+    open_bundle,
+    random_inputs,
+    running,
+)
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
-from edgecut.recipe import read_recipe
+from edgecut.progress import Tell, nobody
+from edgecut.recipe import Recipe, read_recipe
 from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.samples import Samples
 from edgecut.source import SampleSource, Source, TargetSource, load
@@ -25,8 +34,6 @@ from edgecut.target import Target, read_target
 from edgecut.verification import Verification, verify_artifact, verify_cut
 
 DEFAULT_TARGETS = ("generic-arm64", "intel-cpu")
-
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +79,12 @@ class BuildResult:
         return tuple(one for one in self.built if not one.verification.passed)
 
 
-def _quiet(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
-
-
 def cut(
     source: Source,
     *,
     keep: Sequence[str],
     samples: SampleSource | None = None,
-    tell: Tell = _quiet,
+    tell: Tell = nobody,
 ) -> CutResult:
     """Load, cut, tidy, and check that the result gives the full network's kept slots.
 
@@ -119,7 +122,7 @@ def build(
     samples: SampleSource | None = None,
     targets: Sequence[str] = DEFAULT_TARGETS,
     schemes: Sequence[str] | None = None,
-    tell: Tell = _quiet,
+    tell: Tell = nobody,
 ) -> BuildResult:
     """Cut a network, and write verified artifacts for the targets into a folder.
 
@@ -136,8 +139,8 @@ def build(
         EdgecutError: what the stages raise. An artifact that fails its check is no error here: it
             is written, marked, and listed in ``BuildResult.failed``.
     """
-    chosen = [read_target(name) for name in dict.fromkeys(targets)]
-    jobs, notes = _jobs(chosen, schemes, samples)
+    jobs, notes = _jobs(_read_targets(targets), schemes, samples)
+    source.require_outside(out)
     with bundle.new_folder(out) as folder:
         result = cut(source, keep=keep, samples=samples, tell=tell)
         result.network.write(folder / bundle.CUT)
@@ -145,7 +148,14 @@ def build(
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
         built = _verify_all(folder, result.network, artifacts, samples, tell)
         notes += [*result.notes, *(calibration.remarks if calibration else ())]
-        _write_papers(folder, out, source, samples, result, built, notes, targets)
+        _write_papers(folder, result, built, read_recipe(samples.recipe) if samples else None)
+        came_from = {
+            "source": source.to_json(out),
+            "samples": samples.to_json(out) if samples else None,
+            "targets": [TargetSource(target=name).to_json(out) for name in dict.fromkeys(targets)],
+        }
+        report = {**_report(result, built, notes), **came_from}
+        bundle.write_json(folder / bundle.REPORT, report)
     return BuildResult(folder=out, cut=result, built=tuple(built), notes=tuple(notes))
 
 
@@ -154,7 +164,7 @@ def verify(
     *,
     model: str | None = None,
     samples: SampleSource | None = None,
-    tell: Tell = _quiet,
+    tell: Tell = nobody,
 ) -> tuple[Verification, list[Built]]:
     """Check a bundle again: the cut against the full network, every artifact against the cut.
 
@@ -198,13 +208,26 @@ def _check_cut(
         return verify_cut(whole, part, selection, inputs)
 
 
+def _read_targets(names: Sequence[str]) -> list[Target]:
+    targets = {name: read_target(name) for name in dict.fromkeys(names)}
+    called = [target.name for target in targets.values()]
+    twice = next((name for name in called if called.count(name) > 1), None)
+    if twice is not None:
+        raise EdgecutError(
+            f"two different targets are called '{twice}'",
+            code="duplicate-target",
+            hint="give each .toml file a 'name' of its own",
+        )
+    return list(targets.values())
+
+
 def _jobs(
     targets: Sequence[Target], schemes: Sequence[str] | None, samples: SampleSource | None
 ) -> tuple[list[tuple[Target, str]], list[str]]:
     """What to build, and notes on what is left out; wrong wishes are told before any work."""
     jobs, notes = [], []
     for target in targets:
-        for scheme in schemes or target.schemes:
+        for scheme in dict.fromkeys(schemes or target.schemes):
             target.require(scheme)
             if scheme == "int8" and samples is None:
                 if schemes is not None:
@@ -232,7 +255,7 @@ def _produce_all(
     taken: set[str] = set()
     artifacts = []
     for target, scheme in jobs:
-        wish = (*target.preferences(), target.operations, scheme)
+        wish = (*target.preferences(), scheme)
         if wish not in written:
             stage = f"{target.format} {scheme}"
             tell(stage, 0, 0)
@@ -257,9 +280,7 @@ def _verify_all(
     with running(network) as reference:
         for artifact in artifacts:
             if artifact.path not in done:
-                inputs = check_inputs(network, samples)
-                inputs = _counted(inputs, tell, f"verify {artifact.path}")
-                done[artifact.path] = _verify(folder, network, artifact, reference, inputs)
+                done[artifact.path] = _verify(folder, network, artifact, reference, samples, tell)
     return [Built(artifact=a, verification=done[a.path]) for a in artifacts]
 
 
@@ -268,32 +289,38 @@ def _verify(
     network: Network,
     artifact: Artifact,
     reference: RunningArtifact,
-    inputs: Inputs,
+    samples: SampleSource | None,
+    tell: Tell,
 ) -> Verification:
-    path = folder / artifact.path
-    with open_runtime(
-        path, artifact.format, artifact.inputs, artifact.outputs, threads=2
-    ) as runtime:
-        return verify_artifact(
-            reference, runtime, inputs, artifact.scheme, categories=network.categories
-        )
+    """The verdict; without samples, on the better of two kinds of random input.
+
+    A network is made for pixels of 0..1 or of 0..255, and gives noise for the other.
+    """
+    kinds = [check_inputs(network, samples)] if samples else random_inputs(network)
+    verdicts = []
+    for inputs in kinds:
+        with open_runtime(
+            folder / artifact.path, artifact.format, artifact.inputs, artifact.outputs, threads=2
+        ) as runtime:
+            verdicts.append(
+                verify_artifact(
+                    reference,
+                    runtime,
+                    _counted(inputs, tell, f"verify {artifact.path}"),
+                    artifact.scheme,
+                    categories=network.categories,
+                )
+            )
+    return next((verdict for verdict in verdicts if verdict.passed), verdicts[-1])
 
 
 def _write_papers(
-    folder: Path,
-    out: Path,
-    source: Source,
-    samples: SampleSource | None,
-    result: CutResult,
-    built: Sequence[Built],
-    notes: Sequence[str],
-    targets: Sequence[str],
+    folder: Path, result: CutResult, built: Sequence[Built], recipe: Recipe | None
 ) -> None:
-    """Labels and manifest travel with the artifacts; the report says how they came about."""
+    """What travels with the artifacts: the labels and the manifest."""
     categories = result.network.categories
     assert categories is not None
     (folder / bundle.LABELS).write_text("\n".join(categories.names) + "\n", encoding="utf-8")
-    recipe = read_recipe(samples.recipe) if samples else None
     manifest = {
         "schema": bundle.MANIFEST_SCHEMA,
         "name": result.full.name,
@@ -304,7 +331,13 @@ def _write_papers(
         "artifacts": [bundle.artifact_to_json(one.artifact) for one in built],
         "versions": bundle.versions(),
     }
-    report = {
+    bundle.write_json(folder / bundle.MANIFEST, manifest)
+
+
+def _report(result: CutResult, built: Sequence[Built], notes: Sequence[str]) -> dict[str, Any]:
+    """What was saved, and how exact it is."""
+    selection = result.cut.selection.items()
+    return {
         "schema": bundle.REPORT_SCHEMA,
         "keep": list(result.cut.keep),
         "cost": {
@@ -312,9 +345,7 @@ def _write_papers(
             "cut": bundle.cost_to_json(result.cost),
         },
         "cut_check": {**result.check.to_json(), "input": result.checked_on},
-        "selection": {
-            name: [axis, list(slots)] for name, (axis, slots) in result.cut.selection.items()
-        },
+        "selection": {name: [axis, list(slots)] for name, (axis, slots) in selection},
         "refusals": [asdict(refusal) for refusal in result.cut.refusals],
         "artifacts": [
             {
@@ -329,12 +360,7 @@ def _write_papers(
             for one in built
         ],
         "notes": list(notes),
-        "source": source.to_json(out),
-        "samples": samples.to_json(out) if samples else None,
-        "targets": [TargetSource(target=name).to_json(out) for name in dict.fromkeys(targets)],
     }
-    bundle.write_json(folder / bundle.MANIFEST, manifest)
-    bundle.write_json(folder / bundle.REPORT, report)
 
 
 def _counted(inputs: Inputs, tell: Tell, stage: str) -> Inputs:

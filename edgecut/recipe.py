@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,7 @@ def read_categories(name: str) -> CategorySet:
     """The category set of that name (or at that ``.toml`` path).
 
     Raises:
-        EdgecutError: ``unknown-recipe``, ``bad-toml``, ``bad-recipe`` or ``duplicate-names``.
+        EdgecutError: ``unknown-labels``, ``bad-toml``, ``bad-recipe`` or ``duplicate-names``.
     """
     table = _open(name, "categories")
     names = table.texts("names")
@@ -204,8 +205,8 @@ def read_names(name: str) -> tuple[str, ...]:
             what ``read_categories`` raises.
     """
     path = Path(name)
-    is_file = path.suffix not in ("", ".toml") or len(path.parts) > 1 or path.is_file()
-    if name in shipped.names("calibration") or path.suffix == ".toml" or not is_file:
+    is_file = path.suffix != "" or len(path.parts) > 1 or path.is_file()
+    if name in _shipped("categories") or not is_file or (path.suffix == ".toml" and path.exists()):
         return read_categories(name).names
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -213,7 +214,8 @@ def read_names(name: str) -> tuple[str, ...]:
         raise EdgecutError(
             f"{path}: there is no such file of category names",
             code="missing-names",
-            hint=f"give a text file with one name per line, or one of: {', '.join(_sets())}",
+            hint="give a text file with one name per line, or one of: "
+            + ", ".join(_shipped("categories")),
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise EdgecutError(f"{path} cannot be read as text: {error}", code="bad-names") from error
@@ -286,15 +288,34 @@ def _refuse_repeats(names: tuple[str, ...], where: str) -> None:
         )
 
 
-def _sets() -> list[str]:
+def _shipped(kind: str) -> list[str]:
+    """Names of the shipped entries of this kind: ``recipe`` or ``categories``."""
     known = shipped.names("calibration")
-    return [n for n in known if shipped.read("calibration", n).get("kind") == "categories"]
+    return [n for n in known if shipped.read("calibration", n).get("kind") == kind]
 
 
 def _open(name: str, kind: str) -> Table:
+    if not name.endswith(".toml") and name not in _shipped(kind):
+        raise _unknown(name, kind)
     where = name if name.endswith(".toml") else f"calibration/{name}.toml"
     table = Table(shipped.read("calibration", name), where, code="bad-recipe")
     found = table.text("kind", "recipe", "categories")
     if found != kind:
         raise table.error(f'\'kind\' is "{found}", and a "{kind}" is needed here')
     return table
+
+
+def _unknown(name: str, kind: str) -> EdgecutError:
+    known = _shipped(kind)
+    close = difflib.get_close_matches(name, known, n=1)
+    what, own = {
+        "recipe": ("recipe", "a .toml file"),
+        "categories": ("label set", "a file with one name per line"),
+    }[kind]
+    return EdgecutError(
+        f"'{name}' is not a known {what}",
+        code="unknown-recipe" if kind == "recipe" else "unknown-labels",
+        hint=f"did you mean '{close[0]}'?"
+        if close
+        else f"known: {', '.join(known)}; or the path of {own}",
+    )

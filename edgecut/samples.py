@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecut.coco import read_coco
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.network import TensorSpec
 from edgecut.recipe import MAX_PIXELS, Geometry, Recipe, Unusable, prepare
@@ -176,32 +176,6 @@ def open_samples(
     return samples
 
 
-def read_coco(path: Path) -> dict[str, Any]:
-    """A COCO instances json: its ``images``, ``annotations`` and ``categories``.
-
-    Raises:
-        EdgecutError: ``bad-coco``.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EdgecutError(f"{path} cannot be read as json: {error}", code="bad-coco") from error
-    needed = {"images": ("id", "file_name"), "annotations": ("image_id", "category_id", "bbox")}
-    needed["categories"] = ("id", "name")
-    for part, keys in needed.items():
-        rows = data.get(part) if isinstance(data, dict) else None
-        if not isinstance(rows, list):
-            raise EdgecutError(f"{path} has no list '{part}'", code="bad-coco")
-        for number, row in enumerate(rows):
-            if not isinstance(row, dict) or not all(key in row for key in keys):
-                wanted = ", ".join(f"'{key}'" for key in keys)
-                raise EdgecutError(f"{path}: {part}[{number}] needs {wanted}", code="bad-coco")
-    for number, box in enumerate(data["annotations"]):
-        if not isinstance(box["bbox"], list) or len(box["bbox"]) != 4:
-            raise EdgecutError(f"{path}: annotations[{number}] has no x, y, w, h", code="bad-coco")
-    return dict(data)
-
-
 def _files(entries: Sequence[Entry], paths: Sequence[Path]) -> Source:
     def read(chosen: Sequence[int]) -> Iterator[bytes | None]:
         for index in chosen:
@@ -268,13 +242,8 @@ def _coco(path: Path, split: str | None, images: Path | None) -> Source:
         raise EdgecutError(f"there is no folder of images at {images}", code="missing-samples")
     beside = path.parent / "images"
     folder = images or (beside if beside.is_dir() else path.parent)
-    records = sorted(records, key=lambda r: str(r["file_name"]))
-    names = Counter(str(r["file_name"]) for r in records)
-    if names and names.most_common(1)[0][1] > 1:
-        raise EdgecutError(
-            f"{path} names the image '{names.most_common(1)[0][0]}' more than once", code="bad-coco"
-        )
-    entries = [Entry(name=str(r["file_name"]), stored_size=_stored_size(r)) for r in records]
+    records = sorted(records, key=lambda r: r["file_name"])
+    entries = [Entry(name=r["file_name"], stored_size=_stored_size(r)) for r in records]
     return _files(entries, [_inside(folder, entry.name, path) for entry in entries])
 
 

@@ -40,7 +40,7 @@ def read(kind: str, name_or_path: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _unknown(kind, name_or_path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise EdgecutError(f"{path} cannot be read as TOML: {error}", code="bad-toml") from error
 
 

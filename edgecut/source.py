@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -24,29 +25,38 @@ class _Reference:
 
     def to_json(self, folder: Path) -> dict[str, Any]:
         """Plain values; paths become relative to ``folder``, so that both can move together."""
-        data = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "trust"}  # type: ignore[arg-type]
         for name in self._paths:
-            if _is_path(name, data[name], Path()):
+            if _is_path(name, data[name]):
                 data[name] = os.path.relpath(data[name], folder)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], folder: Path) -> Self:
         """The inverse of ``to_json``."""
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        known = {f.name for f in fields(cls)} - {"trust"}  # type: ignore[arg-type]
         values = {name: value for name, value in data.items() if name in known}
+        for name, value in values.items():
+            kind = int if name == "limit" else str
+            if value is not None and (not isinstance(value, kind) or value == 0):
+                raise ValueError(f"'{name}' is {value!r}")
         for name in cls._paths:
-            if _is_path(name, values.get(name), folder):
+            if _is_path(name, values.get(name)):
                 values[name] = os.path.normpath(folder / values[name])
         return cls(**values)
 
 
-def _is_path(field: str, value: str | None, folder: Path) -> bool:
+def _is_path(field: str, value: str | None) -> bool:
+    """By its form alone, so that a path that leads nowhere now is one all the same."""
     # What edgecut ships goes before a file or folder that happens to have its name.
     kind = {"labels": "calibration", "recipe": "calibration", "target": "targets"}.get(field)
     if value is None or (kind and value in shipped.names(kind)):
         return False
-    return (folder / value).exists()
+    return field != "model" or not _is_factory(value)
+
+
+def _is_factory(model: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", model) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,8 @@ class Source(_Reference):
 
     ``model`` is an ``.onnx`` or ``.pt2`` path or ``module:factory``, ``weights`` a state dict for
     a factory, ``input_shape`` for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a
-    shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it.
+    shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it. ``trust``
+    allows reading a file that can run code, as a ``.pt2`` can; no report ever grants it.
     """
 
     _paths = ("model", "weights", "labels")
@@ -65,6 +76,23 @@ class Source(_Reference):
     input_shape: str | None = None
     labels: str | None = None
     slots: str | None = None
+    trust: bool = False
+
+    @property
+    def is_onnx_file(self) -> bool:
+        """Whether loading it only reads data, and runs nobody's code."""
+        return not (_is_factory(self.model) or self.model.endswith(".pt2"))
+
+    def require_outside(self, out: Path) -> None:
+        """Raise ``output-is-input`` if a folder that is to be replaced holds the model."""
+        for name in self._paths:
+            value = getattr(self, name)
+            if _is_path(name, value) and Path(value).resolve().is_relative_to(out.resolve()):
+                raise EdgecutError(
+                    f"{value} lies in {out}, which is to be written anew",
+                    code="output-is-input",
+                    hint="give another --out",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +132,7 @@ class TargetSource(_Reference):
     target: str
 
 
-def load(source: Source | str, **details: str | None) -> Network:
+def load(source: Source | str, **details: Any) -> Network:
     """The network of a model, with its categories where they are known.
 
     >>> network = load("yolox_nano.onnx", labels="coco80")  # doctest: +SKIP
@@ -134,11 +162,12 @@ def _load_model(source: Source) -> Network:
     from edgecut.loaders import onnx_file, torch_program
 
     shapes = _shapes(source.input_shape)
-    is_factory = ":" in source.model and not Path(source.model).exists()
-    if is_factory or source.model.endswith(".pt2"):
+    if not source.is_onnx_file:
         weights = Path(source.weights) if source.weights else None
         shape = next(iter(shapes.values()), None)
-        return torch_program.load_torch(source.model, weights=weights, input_shape=shape)
+        return torch_program.load_torch(
+            source.model, weights=weights, input_shape=shape, trust=source.trust
+        )
     return onnx_file.load_onnx(Path(source.model), input_shapes=shapes)
 
 

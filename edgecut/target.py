@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from edgecut import shipped
@@ -59,7 +60,7 @@ class Target:
 
     def preferences(self) -> tuple[object, ...]:
         """What of the target changes the emitted bytes; equal preferences share one file."""
-        return (self.format, self.layout, self.int8)
+        return (self.format, self.layout, self.int8, self.device, self.operations)
 
 
 def read_target(name: str) -> Target:
@@ -77,11 +78,19 @@ def all_targets() -> list[Target]:
     return [read_target(name) for name in shipped.names("targets")]
 
 
+def _name(table: Table) -> str:
+    name = table.text("name")
+    # It becomes part of file names.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise table.error(f"'name' is {name!r}; it takes letters, digits, '.', '_' and '-'")
+    return name
+
+
 def _target(table: Table) -> Target:
     int8 = table.table("int8")
     peaks = table.tables("peak")
     target = Target(
-        name=table.text("name"),
+        name=_name(table),
         title=table.text("title"),
         architecture=table.text("architecture"),
         runtime=table.text("runtime", "litert", "openvino"),

@@ -40,10 +40,11 @@ Samples = Iterable[tuple[str, Arrays]]
 Selection = Mapping[str, tuple[int, Sequence[int]]]
 
 CUT_TOLERANCE = 1e-5
-# Right builds of YOLOX-nano and FastestDet against ONNX Runtime, on up to 30 photos: float32 1.5e-4
-# (LiteRT, OpenVINO), float16 33 dB, int8 2.1 dB and gain 0.65 (OpenVINO). Rejected were: shifted
-# slots, swapped or shifted categories, x for y, shifted pixels, zeros, means, gains 1.5 and 0.45.
-TOLERANCES = {"float32": 1e-4, "float16": 25.0, "int8": 1.0}
+# Two right float32 runs of YOLOX-nano lie 1.2e-4 apart, as each is up to 9e-5 from float64
+# (benchmarks/drift.py). Right builds of YOLOX-nano and FastestDet reach, at worst: float16 33 dB,
+# int8 2.1 dB and gain 0.65 (OpenVINO). Rejected were: shifted slots, swapped or shifted categories,
+# x for y, shifted pixels, zeros, means, gains 1.5 and 0.45.
+TOLERANCES = {"float32": 2e-4, "float16": 25.0, "int8": 1.0}
 # Of a float32 build, relative to the largest value of one group of slots.
 GROUP_TOLERANCE = 1e-3
 # Noise flattens an int8 build, so it may lose gain, but never win as much.

@@ -35,7 +35,7 @@ class Outcome:
 def edgecut(*arguments: object) -> Outcome:
     """Run ``edgecut`` with these arguments; a traceback would come out as the exception."""
     out, err = io.StringIO(), io.StringIO()
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with (
             patch.object(sys, "argv", ["edgecut", *map(str, arguments)]),
@@ -49,7 +49,8 @@ def edgecut(*arguments: object) -> Outcome:
         assert isinstance(exit_.code, int)
         return Outcome(exit_.code, out.getvalue(), err.getvalue())
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     raise AssertionError("main() returned instead of exiting")
 
 

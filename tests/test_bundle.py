@@ -24,12 +24,20 @@ def emitted(format: str = "tflite") -> Emitted:
 
 
 def fill(folder: Path, content: str = "new") -> None:
-    (folder / bundle.MANIFEST).write_text(content)
+    """The least that makes a bundle, told from others by its name."""
+    manifest = {"schema": bundle.MANIFEST_SCHEMA, "name": content, "artifacts": []}
+    bundle.write_json(folder / bundle.MANIFEST, manifest)
 
 
 def below(folder: Path) -> dict[str, str]:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+    """Content of every file below a folder; of a bundle's manifest the name."""
+    return {
+        path.relative_to(folder).as_posix(): json.loads(path.read_text())["name"]
+        if path.name == bundle.MANIFEST
+        else path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_a_new_folder_appears_when_it_is_done(tmp_path: Path) -> None:
@@ -65,7 +73,7 @@ def test_an_older_bundle_is_replaced_whole(tmp_path: Path) -> None:
     out = tmp_path / "dist"
     out.mkdir()
     fill(out, "old")
-    (out / "left-over.tflite").write_text("old")
+    (out / bundle.LABELS).write_text("old")
     with bundle.new_folder(out) as folder:
         fill(folder)
     assert below(tmp_path) == {"dist/manifest.json": "new"}
@@ -103,6 +111,38 @@ def test_stopped_between_the_two_moves_the_older_one_comes_back(
         fill(folder)
     assert below(tmp_path) == {"dist/manifest.json": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["dist"]
+
+
+def test_a_manifest_of_somebody_elses_protects_its_folder(tmp_path: Path) -> None:
+    """Web applications have a manifest.json as well."""
+    (tmp_path / "manifest.json").write_text('{"name": "my app"}')
+    (tmp_path / "app.js").write_text("mine")
+    before = below(tmp_path)
+    with pytest.raises(EdgecutError) as caught, bundle.new_folder(tmp_path):
+        raise AssertionError("must not begin")
+    assert caught.value.code == "output-exists" and below(tmp_path) == before
+
+
+def test_what_the_user_put_into_a_bundle_is_not_deleted(tmp_path: Path) -> None:
+    out = tmp_path / "dist"
+    out.mkdir()
+    fill(out, "old")
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(EdgecutError) as caught, bundle.new_folder(out):
+        raise AssertionError("must not begin")
+    assert caught.value.code == "output-exists" and "notes.txt" in caught.value.message
+    assert below(tmp_path) == {"dist/manifest.json": "old", "dist/notes.txt": "mine"}
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    fill(tmp_path / "real", "old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with bundle.new_folder(tmp_path / "link") as folder:
+        fill(folder)
+    assert (tmp_path / "link").is_symlink()
+    assert below(tmp_path / "real") == {"manifest.json": "new"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
 def test_foreign_things_are_not_touched(tmp_path: Path) -> None:

@@ -108,6 +108,35 @@ def classifier(names: tuple[str, ...], slots: tuple[int | None, ...]) -> Categor
     return CategoryMap(names=names, outputs=(entry,), source="test")
 
 
+def change(truth: Path, part: str, number: int, **values: object) -> None:
+    data = json.loads(truth.read_text())
+    data[part][number] |= values
+    truth.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -10])
+def test_a_box_that_is_none_is_refused(truth: Path, value: float) -> None:
+    change(truth, "annotations", 0, bbox=[0, 0, 10, value])
+    with pytest.raises(EdgecutError) as caught:
+        coco_ap(truth, PERFECT, ("car", "person"))
+    assert caught.value.code == "bad-coco" and "annotations[0]" in caught.value.message
+
+
+@pytest.mark.parametrize("area", ["large", None, -5, 1e11])
+def test_only_the_box_says_how_large_it_is(truth: Path, area: object) -> None:
+    change(truth, "annotations", 0, area=area)
+    missed = {**PERFECT, 1: seen(((20, 20, 30, 30), 0.8, 0))}
+    assert coco_ap(truth, missed, ("person",))[0].ap50 == pytest.approx(51 / 101)
+
+
+def test_a_category_that_is_named_twice_is_refused_where_it_is_asked_for(truth: Path) -> None:
+    change(truth, "categories", 1, name="PERSON")
+    with pytest.raises(EdgecutError, match="more than one of the categories is named 'person'"):
+        coco_ap(truth, PERFECT, ("person",))
+    with pytest.raises(EdgecutError, match="has no boxes of 'car'"):
+        coco_ap(truth, PERFECT, ("car",))
+
+
 def test_a_prediction_is_among_the_kept_categories() -> None:
     full = classifier(("a", "b", "c"), (None, 0, 1, 2))
     scores = np.array([[9, 1, 5, 3]], dtype=np.float32)
@@ -202,6 +231,18 @@ def test_an_unknown_category_and_a_detector_without_truth_are_refused(tmp_path: 
     with pytest.raises(EdgecutError) as caught:
         evaluate({"empty": empty}, samples, keep=("a",))
     assert caught.value.code == "no-category-output"
+
+
+def test_boxes_need_a_recipe_with_detections(tmp_path: Path) -> None:
+    png(tmp_path / "a.png", 0)
+    truth = tmp_path / "instances.json"
+    images = [{"id": 7, "file_name": "a.png"}]
+    truth.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
+    full = classifier(("night", "day", "cave"), (0, 1, 2))
+    subjects = {"full": Subject(run=by_brightness, categories=full)}
+    with pytest.raises(EdgecutError, match="recipe 'plain' has no") as caught:
+        evaluate(subjects, open_samples(truth, read_recipe("plain"), SPEC), keep=("night",))
+    assert caught.value.code == "no-detections"
 
 
 def detector(*boxes: tuple[float, float, int]) -> Any:

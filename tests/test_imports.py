@@ -17,9 +17,9 @@ PACKAGE = Path(edgecut.__file__).parent
 # Each room may import from those above it in this list; those of one line do not know each other,
 # except where NEIGHBOURS says so.
 LEVELS = (
-    {"errors", "quiet"},
+    {"errors", "progress", "quiet"},
     {"agreement", "artifact", "categories", "network", "shipped", "device", "table", "tflite_file"},
-    {"edit", "target", "recipe"},
+    {"coco", "edit", "target", "recipe"},
     {"openvino_ir", "samples", "runtimes"},
     {"ops"},
     {"cost", "detections"},

@@ -87,7 +87,9 @@ def test_checks_run_on_samples_or_else_on_noise_that_never_changes(case: Case) -
     named = [name for name, _ in check_inputs(network, samples)]
     assert named[0] == "cat/1.png" and len(named) == 6 <= CHECK_SAMPLES
     first, second = (list(check_inputs(network, None)) for _ in range(2))
-    assert [name for name, _ in first] == ["random 0", "random 1", "random 2", "random 3"]
+    kinds = [f"random 0..{largest}, {seed}" for largest in (1, 255) for seed in (0, 1)]
+    assert [name for name, _ in first] == kinds
+    assert 0.9 < first[0][1]["image"].max() <= 1.0 and 250 < first[2][1]["image"].max() <= 255
     for (_, a), (_, b) in zip(first, second, strict=True):
         assert a["image"].shape == (1, 3, 64, 64) and a["image"].dtype == np.float32
         assert np.array_equal(a["image"], b["image"])

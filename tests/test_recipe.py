@@ -123,6 +123,24 @@ def test_an_unknown_recipe_is_met_with_the_closest_one() -> None:
     assert caught.value.code == "unknown-recipe" and "yolox" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("name", ["nosuch", "coco80"])
+def test_a_recipe_is_looked_for_among_recipes(name: str) -> None:
+    with pytest.raises(EdgecutError) as caught:
+        read_recipe(name)
+    assert caught.value.code == "unknown-recipe"
+    assert f"'{name}' is not a known recipe" in caught.value.message
+    assert "yolox" in str(caught.value.hint) and "voc20" not in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["nosuch", "yolox"])
+def test_labels_are_looked_for_among_label_sets(name: str) -> None:
+    with pytest.raises(EdgecutError) as caught:
+        read_names(name)
+    assert caught.value.code == "unknown-labels"
+    assert f"'{name}' is not a known label set" in caught.value.message
+    assert "voc20" in str(caught.value.hint) and "yolox" not in str(caught.value.hint)
+
+
 @pytest.mark.parametrize(
     ("name", "count", "at"),
     [
@@ -162,6 +180,11 @@ def test_a_wrong_text_file_is_refused(tmp_path: Path, text: str | None, code: st
     with pytest.raises(EdgecutError) as caught:
         read_names(path)
     assert caught.value.code == code and path in caught.value.message
+
+
+def test_a_toml_set_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EdgecutError, match=r"gone\.toml: there is no such file of category names"):
+        read_names(str(tmp_path / "gone.toml"))
 
 
 @pytest.mark.parametrize(

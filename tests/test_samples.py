@@ -210,6 +210,13 @@ def test_a_malformed_coco_json_is_refused(tmp_path: Path, plain: Recipe, text: s
     assert str(path) in refused("bad-coco", path, plain).message
 
 
+def test_a_coco_file_of_two_splits_is_refused(tmp_path: Path, plain: Recipe) -> None:
+    save(tmp_path / "a.png")
+    images = [{"id": i, "file_name": "a.png", "split": s} for i, s in enumerate(("train", "val"))]
+    truth = coco(tmp_path, images)
+    assert "'a.png' occurs" in refused("bad-coco", truth, plain, split="val").message
+
+
 def test_a_coco_json_without_images_holds_no_samples(tmp_path: Path, plain: Recipe) -> None:
     refused("no-samples", coco(tmp_path, []), plain)
 

@@ -82,7 +82,30 @@ def test_names_that_are_no_paths_stay_names(case: Case) -> None:
 
 
 def test_keys_of_later_versions_are_passed_over(case: Case) -> None:
-    assert Source.from_json({"model": "a.onnx", "new": 1}, case.folder) == Source(model="a.onnx")
+    path = str(case.folder / "a.onnx")
+    assert Source.from_json({"model": "a.onnx", "new": 1}, case.folder) == Source(model=path)
+
+
+def test_a_path_that_leads_nowhere_is_not_looked_for_elsewhere(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of that name where the user happens to be is not the one that the report means."""
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    told = SampleSource.from_json({"path": "photos", "recipe": "plain"}, case.folder / "gone")
+    assert Path(told.path) == case.folder / "gone" / "photos"
+
+
+@pytest.mark.parametrize("entry", [{"limit": "a"}, {"limit": 0}, {"path": 5}, {"split": ["x"]}])
+def test_entries_of_a_wrong_type(case: Case, entry: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        SampleSource.from_json({"path": "a", "recipe": "plain", **entry}, case.folder)
+
+
+def test_no_report_grants_trust(case: Case) -> None:
+    told = Source(model="a.pt2", trust=True).to_json(case.folder)
+    assert "trust" not in told
+    assert not Source.from_json({**told, "trust": True}, case.folder).trust
 
 
 def test_samples(case: Case) -> None:

@@ -26,7 +26,10 @@ BUILD = (
     ("--labels", "imagenet1k", "--samples", str(PHOTOS), "--recipe", "efficientnet-lite"),
     ("--target", "raspberry-pi-4", "--target", "intel-cpu", "--out", str(OUT)),
 )
-BENCH = (("bench", str(OUT), "--seconds", "1"),)
+BENCH = (
+    ("bench", str(OUT), "--seconds", "1"),
+    ("--model", "benchmarks.demo.network:efficientnet_lite0"),
+)
 INTRODUCTION = f"""\
 EfficientNet-Lite0 tells the 1000 categories of ImageNet apart. Here it is cut to ten vehicles,
 written for a Raspberry Pi (LiteRT) and an Intel CPU (OpenVINO), checked and timed.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     type=click.Choice(["float32", "float16", "int8"]),
     help="Only these; by default all that the target takes.",
 )
-@click.option("--out", default="dist", show_default=True, metavar="DIR", help="Folder to write.")
+@options.text("--out", "DIR", "Folder to write.", default="dist", show_default=True)
 @options.as_json
 def command(
     keep: str,

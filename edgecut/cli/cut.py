@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.model
 @options.keep
 @options.samples
-@click.option("--out", required=True, metavar="FILE", help="The .onnx file to write.")
+@options.text("--out", "FILE", "The .onnx file to write.", required=True)
 @options.as_json
 def command(
     keep: str,
@@ -38,11 +38,7 @@ def command(
     """
     from edgecut import pipeline
 
-    path = Path(out)
-    if path.suffix != ".onnx":
-        raise EdgecutError(f"--out {out} must end in .onnx", code="bad-output")
-    if path.is_dir() or not path.parent.is_dir():
-        raise EdgecutError(f"{out} cannot be written: no such folder", code="unwritable-output")
+    path = _output(out, Path(model["model"]))
     chosen = options.samples_of(samples, recipe, split, images, limit=16)
     with render.progress() as tell:
         result = pipeline.cut(
@@ -63,6 +59,7 @@ def summary(result: CutResult) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
+        "schema": "edgecut.cut/1",
         "keep": list(result.cut.keep),
         "cost": {"full": asdict(result.cut.full), "cut": asdict(result.cost)},
         "cut_check": {**result.check.to_json(), "input": result.checked_on},
@@ -111,6 +108,24 @@ def show_check(check: Verification) -> None:
         f"cut against full network, on the kept outputs: largest error {said}, "
         f"{check.samples} inputs: {'ok' if check.passed else 'FAILED'}"
     )
+
+
+def _output(out: str, model: Path) -> Path:
+    """Where to write; what cannot be, or must not, is told before any work."""
+    path = Path(out)
+    if path.suffix != ".onnx":
+        raise EdgecutError(f"--out {out} must end in .onnx", code="bad-output")
+    if path.is_dir():
+        raise EdgecutError(f"{out} cannot be written: it is a folder", code="unwritable-output")
+    if not path.parent.is_dir():
+        raise EdgecutError(f"{out} cannot be written: no such folder", code="unwritable-output")
+    if path.exists() and model.exists() and path.samefile(model):
+        raise EdgecutError(
+            f"{out} is the model itself, which the cut would replace",
+            code="output-is-input",
+            hint="give another --out; the full model is needed to verify and to evaluate",
+        )
+    return path
 
 
 def _write(path: Path, result: CutResult) -> None:

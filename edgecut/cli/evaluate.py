@@ -13,7 +13,7 @@ from edgecut.errors import EdgecutError
 
 @click.command(name="evaluate")
 @click.argument("folder")
-@click.option("--coco", metavar="JSON", help="The truth for a detector: a COCO instances.json.")
+@options.text("--coco", "JSON", "The truth for a detector: a COCO instances.json.")
 @options.samples
 @click.option("--limit", type=click.IntRange(min=1), help="Images to judge on, at most.")
 @options.replaced_model
@@ -53,7 +53,7 @@ def command(
             tell=tell,
         )
     if json_:
-        render.print_json({"rows": rows})
+        render.print_json({"schema": "edgecut.evaluate/1", "rows": rows})
         return
     show(rows)
 

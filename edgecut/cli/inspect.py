@@ -37,6 +37,7 @@ def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
     if json_:
         render.print_json(
             {
+                "schema": "edgecut.inspect/1",
                 "name": network.name,
                 "inputs": [asdict(spec) for spec in network.inputs],
                 "outputs": [asdict(spec) for spec in network.outputs],

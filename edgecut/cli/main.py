@@ -65,8 +65,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; every way out of the process goes through here."""
-    # A terminated build cleans up after itself as one stopped by Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
+    _catch_signals()
     # Other packages' warnings are for their developers; ours are notes for the user.
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", EdgecutWarning)
@@ -93,7 +92,17 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _catch_signals() -> None:
+    """Whoever is terminated, or loses its terminal, cleans up as one stopped by Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    # Windows has no SIGHUP, and nohup has it ignored.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A closing terminal hangs up twice, and the second time must not interrupt the cleaning.
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgecut.errors import EdgecutError
 
@@ -31,22 +32,31 @@ def chained(*options: Decorator) -> Decorator:
     return decorate
 
 
+def text(name: str, metavar: str, help_: str, **more: Any) -> Decorator:
+    """An option that takes a text, but no empty one: an unset shell variable is no wish."""
+    return click.option(name, metavar=metavar, help=help_, callback=_filled, **more)
+
+
+def _filled(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty")
+    return value
+
+
 model = chained(
     click.argument("model"),
-    click.option("--labels", metavar="SET|FILE", help="Category names: coco80, ... or a file."),
-    click.option("--slots", metavar="OUTPUT:AXIS:LAYOUT", help="Where they are: output:2:5+80."),
-    click.option("--weights", metavar="FILE", help="State dict for a MODULE:FACTORY model."),
-    click.option("--input-shape", metavar="1x3xHxW", help="Sizes of dynamic input axes."),
+    text("--labels", "SET|FILE", "Category names: coco80, ... or a file."),
+    text("--slots", "OUTPUT:AXIS:LAYOUT", "Where they are: output:2:5+80."),
+    text("--weights", "FILE", "State dict for a MODULE:FACTORY model."),
+    text("--input-shape", "1x3xHxW", "Sizes of dynamic input axes."),
 )
 samples = chained(
-    click.option("--samples", metavar="PATH", help="Images: a folder, a .parquet or a COCO .json."),
-    click.option("--recipe", metavar="NAME|FILE", help="Preprocessing: yolox, imagenet, ..."),
-    click.option("--split", metavar="NAME", help="The part of the samples to use."),
-    click.option("--images", metavar="DIR", help="Where a COCO .json's images are."),
+    text("--samples", "PATH", "Images: a folder, a .parquet or a COCO .json."),
+    text("--recipe", "NAME|FILE", "Preprocessing: yolox, imagenet, ..."),
+    text("--split", "NAME", "The part of the samples to use."),
+    text("--images", "DIR", "Where a COCO .json's images are."),
 )
-replaced_model = click.option(
-    "--model", metavar="MODEL", help="The full model, if it is not where the report says."
-)
+replaced_model = text("--model", "MODEL", "The full model, if it is not where the report says.")
 
 
 def source_of(
@@ -56,9 +66,15 @@ def source_of(
     weights: str | None,
     input_shape: str | None,
 ) -> Source:
-    """The model that the options name."""
+    """The model that the options name.
+
+    Raises:
+        click.UsageError: there are weights for a file, which holds its own.
+    """
     from edgecut.source import Source
 
+    if weights is not None and model.endswith((".onnx", ".pt2")):
+        raise click.UsageError(f"--weights is for a MODULE:FACTORY model, not for {model}")
     return Source(model=model, labels=labels, slots=slots, weights=weights, input_shape=input_shape)
 
 
@@ -72,12 +88,14 @@ def samples_of(
     """The samples that the options name; None without ``--samples``.
 
     Raises:
+        click.UsageError: an option about samples was given, but none are.
         EdgecutError: ``missing-recipe``, or ``unknown-recipe`` before anything else is done.
     """
     from edgecut.recipe import read_recipe
     from edgecut.source import SampleSource
 
     if samples is None:
+        _refuse_given("recipe", "split", "images", "limit", without="--samples")
         return None
     if recipe is None:
         raise EdgecutError(
@@ -92,3 +110,11 @@ def samples_of(
 def names_of(keep: str) -> list[str]:
     """The names of a comma-separated list."""
     return [name.strip() for name in keep.split(",") if name.strip()]
+
+
+def _refuse_given(*names: str, without: str) -> None:
+    """Raise ``click.UsageError`` if the user gave one of these options."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} says nothing without {without}")

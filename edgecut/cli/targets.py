@@ -22,7 +22,8 @@ def command(json_: bool) -> None:
 
     targets = all_targets()
     if json_:
-        render.print_json([asdict(target) for target in targets])
+        values = [asdict(target) for target in targets]
+        render.print_json({"schema": "edgecut.targets/1", "targets": values})
         return
     rows = [
         (

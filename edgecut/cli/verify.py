@@ -35,6 +35,7 @@ def command(folder: str, model: str | None, json_: bool, **chosen: Any) -> None:
     if json_:
         render.print_json(
             {
+                "schema": "edgecut.verify/1",
                 "cut_check": check.to_json(),
                 "artifacts": [
                     {"path": one.artifact.path, "verification": one.verification.to_json()}

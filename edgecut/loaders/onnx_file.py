@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecut.errors import EdgecutError
+from edgecut.loaders import folding, opset
+from edgecut.loaders.exactness import check_exact
+from edgecut.loaders.external_data import bring_inside
+from edgecut.loaders.protobuf import inside
 from edgecut.network import Network, digest_of, to_model
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
-OLDEST_OPSET = 9
-WORKING_OPSET = 13
 InputShapes = Mapping[str, Sequence[int]]
 
 
@@ -29,11 +32,11 @@ def load_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Network
     Raises:
         EdgecutError: ``missing-model``, ``not-onnx``, ``missing-external-data``, ``path-escape``,
             ``bad-weights``, ``unsupported-opset``, ``unknown-input``, ``bad-input-shape``,
-            ``dynamic-shape``, ``shape-inference``.
+            ``dynamic-shape``, ``shape-inference``, ``too-large``, ``load-not-exact``.
     """
     data = _read(path)
     proto = _parse(data, path)
-    digest = digest_of(data + b"".join(_load_external(proto, path)))
+    digest = digest_of(data + b"".join(bring_inside(proto, path)))
     return from_proto(
         proto, name=path.stem, where=str(path), digest=digest, input_shapes=input_shapes
     )
@@ -48,12 +51,21 @@ def from_proto(
     input_shapes: InputShapes | None = None,
 ) -> Network:
     """The network in a parsed model whose weights are all inside; ``where`` names it in errors."""
-    _check_opset(proto, where)
+    opset.check(proto, where)
     _check_weights(proto, where)
     _drop_weights_from_inputs(proto)
     _fix_inputs(proto, input_shapes or {}, where)
-    proto = _understood(lambda: _prepared(proto), where)
-    return Network(name=name, model=to_model(proto), digest=digest, history=("load",))
+    original = proto.SerializeToString()
+    model, changed = _understood(lambda: _model(proto, where), where)
+    network = Network(name=name, model=model, digest=digest, history=("load",))
+    if changed:
+        check_exact(original, network, where)
+    return network
+
+
+def _model(proto: onnx.ModelProto, where: str) -> tuple[ir.Model, bool]:
+    prepared, changed = _prepared(proto, where)
+    return to_model(prepared), changed
 
 
 def _read(path: Path) -> bytes:
@@ -87,90 +99,17 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     return proto
 
 
-def _load_external(proto: onnx.ModelProto, path: Path) -> list[bytes]:
-    """Bring weights that lie in other files inside, and return what was read."""
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
-    folder = path.parent.resolve()
-    read: list[bytes] = []
-    for tensor in _tensors(proto.graph):
-        if not uses_external_data(tensor):
-            continue
-        try:
-            info = ExternalDataInfo(tensor)
-            data = _external_bytes(folder, info, tensor.name, path)
-        except ValueError as error:  # no numbers, or no path
-            raise EdgecutError(
-                f"{path} does not say rightly where the weights of '{tensor.name}' lie: {error}",
-                code="missing-external-data",
-            ) from error
-        tensor.raw_data = data
-        tensor.ClearField("external_data")
-        tensor.ClearField("data_location")
-        read.append(data)
-    return read
-
-
-def _external_bytes(folder: Path, info: Any, tensor: str, path: Path) -> bytes:
-    file: Path = (folder / info.location).resolve()
-    if not file.is_relative_to(folder):
-        raise EdgecutError(
-            f"{path}: the weights of '{tensor}' point out of its folder ('{info.location}')",
-            code="path-escape",
-            hint="external data must lie beside the model or below",
-        )
-    if not file.is_file():
-        raise EdgecutError(
-            f"{path}: the external data file '{info.location}' of '{tensor}' is missing",
-            code="missing-external-data",
-            hint=f"copy it to {path.parent}",
-        )
-    offset, size = int(info.offset or 0), file.stat().st_size
-    length = int(info.length) if info.length is not None else size - offset
-    if offset < 0 or length < 0 or offset + length > size:
-        raise EdgecutError(
-            f"{path}: '{info.location}' has {size} bytes, but '{tensor}' needs bytes "
-            f"{offset} to {offset + length}",
-            code="missing-external-data",
-            hint="the external data file is truncated, or belongs to another model",
-        )
-    with file.open("rb") as stream:
-        stream.seek(offset)
-        return stream.read(length)
-
-
-def _tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    found = list(graph.initializer)
-    for node in graph.node:
-        for attribute in node.attribute:
-            found += [attribute.t] if attribute.HasField("t") else []
-            found += attribute.tensors
-            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                found += _tensors(inner)
-    return found
-
-
-def _check_opset(proto: onnx.ModelProto, where: str) -> None:
-    import onnx
-
-    versions = [o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")]
-    version = max(versions, default=1)
-    newest = onnx.defs.onnx_opset_version()
-    if not OLDEST_OPSET <= version <= newest:
-        raise EdgecutError(
-            f"{where} uses opset {version}; edgecut reads {OLDEST_OPSET} to {newest}",
-            code="unsupported-opset",
-            hint="export the model again with a newer opset"
-            if version < OLDEST_OPSET
-            else "update the onnx package",
-        )
-
-
 def _check_weights(proto: onnx.ModelProto, where: str) -> None:
     """Refuse weights with more or fewer bytes than their shape takes; ONNX lets more pass."""
     import onnx_ir as ir
+    from onnx.external_data_helper import uses_external_data
 
-    for tensor in _tensors(proto.graph):
+    for tensor in inside(proto, "TensorProto"):
+        if uses_external_data(tensor):  # would be looked for in the working directory
+            raise EdgecutError(
+                f"{where}: the weights of '{tensor.name}' lie in another file",
+                code="missing-external-data",
+            )
         if not tensor.HasField("raw_data"):
             continue
         try:
@@ -239,55 +178,37 @@ def _fix_input(value: onnx.ValueInfoProto, shape: Sequence[int] | None, where: s
         dim.dim_value = 1
 
 
-def _prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Without functions, on a working opset, shapes inferred afresh for the fixed inputs."""
-    import onnx
-    from onnx import inliner, shape_inference, version_converter
+def _prepared(proto: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, bool]:
+    """Without functions, on a working opset, shapes inferred afresh for the fixed inputs.
 
+    Also whether a node may have changed on the way.
+    """
+    import onnx
+    from onnx import inliner, shape_inference
+
+    changed = bool(proto.functions)
     if proto.functions:
         proto = inliner.inline_local_functions(proto)
-    standard = next(o for o in proto.opset_import if o.domain in ("", "ai.onnx"))
-    if standard.version < WORKING_OPSET:
-        # The converter needs shapes for some of its adapters, Softmax's among them.
-        proto = shape_inference.infer_shapes(proto)
-        proto = version_converter.convert_version(proto, WORKING_OPSET)
+    if opset.version_of(proto) < opset.WORKING:
+        proto, changed = opset.converted(proto, where), True
     # The inputs were fixed just now: symbolic sizes elsewhere are out of date.
     del proto.graph.value_info[:]
     for output in proto.graph.output:
         for dim in output.type.tensor_type.shape.dim:
             dim.ClearField("dim_param")
     proto = shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
-    if _has_shape_arithmetic(proto):
-        proto = _folded(proto)
+    if folding.is_due(proto):
+        proto, changed = folding.folded(proto, where), True
     onnx.checker.check_model(proto)
-    return proto
+    return proto, changed
 
 
-def _has_shape_arithmetic(proto: onnx.ModelProto) -> bool:
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    constants |= {n.output[0] for n in proto.graph.node if n.op_type == "Constant"}
-    for node in proto.graph.node:
-        if node.op_type in ("Shape", "Size", "ConstantOfShape", "Range"):
-            return True
-        if node.op_type != "Constant" and all(name in constants for name in node.input):
-            return True
-    return False
-
-
-def _folded(proto: onnx.ModelProto) -> onnx.ModelProto:
-    import onnxsim
-
-    folded: onnx.ModelProto
-    folded, ok = onnxsim.simplify(proto)
-    if not ok:
-        raise ValueError("folding its constants changed its results")
-    return folded
-
-
-def _understood(prepare: Callable[[], onnx.ModelProto], where: str) -> onnx.ModelProto:
+def _understood(prepare: Callable[[], tuple[ir.Model, bool]], where: str) -> tuple[ir.Model, bool]:
     """Run the onnx package's own passes; what they reject is the file's fault, told in a line."""
     try:
         return prepare()
+    except EdgecutError:
+        raise
     except Exception as error:  # the C++ passes raise a dozen unrelated kinds
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise EdgecutError(

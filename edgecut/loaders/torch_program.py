@@ -21,7 +21,11 @@ OPSET = 18
 
 
 def load_torch(
-    source: str, *, weights: Path | None = None, input_shape: Sequence[int] | None = None
+    source: str,
+    *,
+    weights: Path | None = None,
+    input_shape: Sequence[int] | None = None,
+    trust: bool = False,
 ) -> Network:
     """The network of a PyTorch model.
 
@@ -31,14 +35,15 @@ def load_torch(
         weights: a state dict for the factory's module, ``.pth`` (read with ``weights_only``) or
             ``.safetensors``.
         input_shape: shape of the image input, (1, C, H, W); needed for a factory.
+        trust: read a ``.pt2`` file, although its pickles can run any code while they are read.
 
     Raises:
-        EdgecutError: ``missing-package``, ``missing-model``, ``bad-factory``, ``bad-weights``,
+        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``missing-model``, ``bad-factory``, ``bad-weights``,
             ``missing-input-shape``, ``export-failed``.
     """
     torch = _torch()
     if source.endswith(".pt2"):
-        program, name = _program(torch, Path(source)), Path(source).stem
+        program, name = _program(torch, Path(source), trust=trust), Path(source).stem
     else:
         if input_shape is None:
             raise EdgecutError(
@@ -65,14 +70,22 @@ def _torch() -> Any:
         raise MissingPackage(
             str(error.name), extra="torch", why="reading PyTorch models"
         ) from error
-    # The exporter warns of every optional package that it does not find.
+    # The exporter warns of every optional package that it does not find, and reading a program
+    # logs the whole traceback of what it raises.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    logging.getLogger("torch.export").setLevel(logging.ERROR)
     return torch
 
 
-def _program(torch: Any, path: Path) -> Any:
+def _program(torch: Any, path: Path, *, trust: bool) -> Any:
     if not path.is_file():
         raise EdgecutError(f"{path} does not exist", code="missing-model")
+    if not trust:
+        raise EdgecutError(
+            f"{path} is not read: it holds pickles, and reading those can run any code",
+            code="untrusted-pickle",
+            hint="--trust, if you know where it comes from",
+        )
     return _attempt("read", str(path), lambda: torch.export.load(path))
 
 

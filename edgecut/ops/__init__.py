@@ -14,7 +14,7 @@ from edgecut.ops import (
     resize,
     selection,
 )
-from edgecut.ops.rule import OpRule
+from edgecut.ops.rule import OpRule, op_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -48,9 +48,9 @@ def rule_for(node: ir.Node) -> OpRule | None:
 
     A node that holds a subgraph reads values that its inputs do not show, so no rule fits it.
     """
-    if node.domain not in ("", "ai.onnx") or any(_is_graph(a) for a in node.attributes.values()):
+    if any(_is_graph(a) for a in node.attributes.values()):
         return None
-    return _BY_NAME.get(node.op_type)
+    return _BY_NAME.get(op_of(node))
 
 
 def _is_graph(attribute: object) -> bool:

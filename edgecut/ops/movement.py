@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.ops.region import Indices, Region, indices
+from edgecut.ops.region import Indices, Region
 from edgecut.ops.rule import (
     Example,
     Flow,
     OpRule,
     Rewrite,
+    Unsupported,
     attribute,
     constant_of,
     input_of,
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 Block = tuple[tuple[int, ...], tuple[int, ...]]
+
+# Elements of a block whose places are worked out one by one: about half a gigabyte of indices.
+MOST_FOLLOWED = 2**24
 
 
 class Reshape(OpRule):
@@ -137,7 +141,12 @@ def blocks(before: Sequence[int], after: Sequence[int]) -> Iterator[Block]:
     """The smallest runs of axes on both sides that hold the same number of elements.
 
     Axes of size 1 carry nothing and are left out, except where a side has nothing else.
+
+    Raises:
+        Unsupported: there are no elements.
     """
+    if 0 in before:
+        raise Unsupported("it has no elements")
     ins = [i for i, size in enumerate(before) if size != 1]
     outs = [i for i, size in enumerate(after) if size != 1]
     while ins and outs:
@@ -154,16 +163,20 @@ def _through_block(
         return [None] * len(before), [None] * len(after)
     if len(before) == len(after) == 1:
         return wanted, wanted
-    given = [tuple(range(n)) if w is None else w for w, n in zip(wanted, after, strict=True)]
+    given = [range(n) if w is None else w for w, n in zip(wanted, after, strict=True)]
     while True:
         need = _covering(given, after, before)
         wider = _covering(need, before, after)
-        if wider == given:
-            return need, given
+        if [*map(len, wider)] == [*map(len, given)]:  # each holds the one before
+            return need, wider
         given = wider
 
 
-def _covering(sets: Sequence[Indices], shape: Sequence[int], other: Sequence[int]) -> list[Indices]:
+def _covering(
+    sets: Sequence[Sequence[int]], shape: Sequence[int], other: Sequence[int]
+) -> list[Indices]:
     """The smallest product of index sets of the other shape that holds the same elements."""
+    if prod(map(len, sets)) > MOST_FOLLOWED:
+        raise Unsupported("it is too large to follow")
     flat = np.ravel_multi_index(np.ix_(*sets), tuple(shape)).ravel()
-    return [indices(axis.tolist()) for axis in np.unravel_index(flat, tuple(other))]
+    return [tuple(np.unique(axis).tolist()) for axis in np.unravel_index(flat, tuple(other))]

@@ -32,12 +32,8 @@ class Resize(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
-        resized = self._resized(node)
-        kept = Region(
-            tuple(
-                None if i in resized else out.axis(i) for i in range(len(shape_of(node.outputs[0])))
-            )
-        )
+        rank, needed = len(shape_of(node.outputs[0])), resized(node)
+        kept = Region(tuple(None if i in needed else out.axis(i) for i in range(rank)))
         rest = tuple(None if v is None else Region() for v in node.inputs[1:])
         return Flow(inputs=(kept, *rest), outputs=(kept,))
 
@@ -47,24 +43,6 @@ class Resize(OpRule):
         extent = flow.outputs[0].extent(shape_of(node.outputs[0]))
         axes = attribute(node, "axes", list(range(len(extent))))
         return Rewrite(constants={3: np.array([extent[axis] for axis in axes], np.int64)})
-
-    @staticmethod
-    def _resized(node: ir.Node) -> set[int]:
-        """The axes along which values are interpolated; by a scale near 1 the size may stay."""
-        if attribute(node, "coordinate_transformation_mode", "") == "tf_crop_and_resize":
-            raise Unsupported("it crops")
-        if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
-            raise Unsupported("its scales depend on all of its sizes")
-        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-        changed = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
-        constant_of(node, 3)
-        scales = constant_of(node, 2)
-        if scales is None or not scales.size:
-            return changed
-        axes = attribute(node, "axes", list(range(len(before))))
-        return changed | {
-            axis % len(before) for axis, s in zip(axes, scales, strict=True) if s != 1
-        }
 
     def examples(self) -> Sequence[Example]:
         scales = np.array([1, 1, 2, 2], np.float32)
@@ -82,3 +60,23 @@ class Resize(OpRule):
                 op_type="Upsample", inputs=[x, scales], attributes={"mode": "nearest"}, opset=9
             ),
         )
+
+
+def resized(node: ir.Node) -> set[int]:
+    """The axes along which values are interpolated; by a scale near 1 the size may stay.
+
+    Raises:
+        Unsupported: it crops, or its scales or sizes are not constant.
+    """
+    if attribute(node, "coordinate_transformation_mode", "") == "tf_crop_and_resize":
+        raise Unsupported("it crops")
+    if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise Unsupported("its scales depend on all of its sizes")
+    before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
+    changed = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
+    constant_of(node, 3)
+    scales = constant_of(node, 2)
+    if scales is None or not scales.size:
+        return changed
+    axes = attribute(node, "axes", list(range(len(before))))
+    return changed | {axis % len(before) for axis, s in zip(axes, scales, strict=True) if s != 1}

@@ -92,6 +92,11 @@ class OpRule:
         raise NotImplementedError
 
 
+def op_of(node: ir.Node) -> str:
+    """A node's operation where it is one of ONNX's own; empty for one of another domain."""
+    return str(node.op_type) if node.domain in ("", "ai.onnx") else ""
+
+
 def shape_of(value: ir.Value | None) -> tuple[int, ...]:
     """The static shape of a value.
 

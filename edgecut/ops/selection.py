@@ -66,7 +66,7 @@ class Split(OpRule):
         for region, start, size in self._parts(node, wanted, axis):
             chosen = region.axis(axis)
             picked = range(size) if chosen is None else chosen
-            here = region.with_axis(axis, tuple(start + i for i in picked))
+            here = region.with_axis(axis, _some([start + i for i in picked]))
             need = here if need is None else need.union(here)
         outputs = tuple(region or Region() for region in wanted)
         sizes = (Region(),) * (len(node.inputs) - 1)
@@ -122,7 +122,7 @@ class Slice(OpRule):
         for axis, picked in self._picked(node).items():
             chosen = out.axis(axis)
             source = picked if chosen is None else [picked[j] for j in chosen]
-            need = need.with_axis(axis, indices(source))
+            need = need.with_axis(axis, _some(source))
         rest = (Region(),) * (len(node.inputs) - 1)
         return Flow(inputs=(need, *rest), outputs=(out,))
 
@@ -190,7 +190,7 @@ class Gather(OpRule):
                 given = given.with_axis(axis + i, None)
         source = self._source(picked, given.axis(axis) if spread == 1 else None)
         return Flow(
-            inputs=(need.with_axis(axis, indices(source.ravel().tolist())), Region()),
+            inputs=(need.with_axis(axis, _some(source.ravel().tolist())), Region()),
             outputs=(given,),
         )
 
@@ -238,9 +238,8 @@ class Pad(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
-        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-        padded = self._padded(node, len(before))
-        kept = Region(tuple(None if i in padded else out.axis(i) for i in range(len(after))))
+        rank, needed = len(shape_of(node.inputs[0])), padded(node)
+        kept = Region(tuple(None if i in needed else out.axis(i) for i in range(rank)))
         rest = tuple(None if v is None else Region() for v in node.inputs[1:])
         return Flow(inputs=(kept, *rest), outputs=(kept,))
 
@@ -253,16 +252,28 @@ class Pad(OpRule):
             ),
         )
 
-    @staticmethod
-    def _padded(node: ir.Node, rank: int) -> set[int]:
-        amounts = constant_of(node, 1)
-        if amounts is None:
-            raise Unsupported("it has no pads")
-        pads = amounts.tolist()
-        axes_input = constant_of(node, 3)
-        axes = range(rank) if axes_input is None else [int(a) % rank for a in axes_input.tolist()]
-        half = len(pads) // 2
-        return {axis for i, axis in enumerate(axes) if pads[i] or pads[i + half]}
+
+def padded(node: ir.Node) -> set[int]:
+    """The axes that a Pad changes; where it pads one side and crops the other the size may stay.
+
+    Raises:
+        Unsupported: the amounts are not constant.
+    """
+    amounts, rank = constant_of(node, 1), len(shape_of(node.inputs[0]))
+    if amounts is None:
+        raise Unsupported("it has no pads")
+    pads = amounts.tolist()
+    axes_input = constant_of(node, 3)
+    axes = range(rank) if axes_input is None else [int(a) % rank for a in axes_input.tolist()]
+    half = len(pads) // 2
+    return {axis for i, axis in enumerate(axes) if pads[i] or pads[i + half]}
+
+
+def _some(picked: Sequence[int]) -> Indices:
+    """An index set that holds something: nothing computes a tensor without elements."""
+    if not len(picked):
+        raise Unsupported("it selects nothing")
+    return indices(picked)
 
 
 def _share(kept: Indices, start: int, size: int) -> Indices:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.demand import captured
-from edgecut.ops.rule import Unsupported, attribute, constant_of, shape_of
+from edgecut.ops.resize import resized
+from edgecut.ops.rule import Unsupported, attribute, constant_of, op_of, shape_of
+from edgecut.ops.selection import padded
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -77,6 +79,16 @@ class _Tracer:
         self.first: dict[str, np.ndarray] = {}
         self.parent: list[int] = []
         self.fixed: set[int] = set()
+        self._handlers = {
+            "Conv": self._conv,
+            "Resize": self._resize,
+            "Pad": self._pad,
+            "Concat": self._concat,
+            "Add": self._add,
+            "Slice": self._slice,
+            "Gather": self._gather,
+            "Mul": self._mul,
+        }
 
     def result(self) -> Channels:
         roots = np.array([self._root(i) for i in range(len(self.parent))], np.int64)
@@ -87,11 +99,9 @@ class _Tracer:
     def visit(self, node: ir.Node) -> None:
         if node in self.inside:
             return  # a gate sees z at its own scale, and passes nothing on
-        handler = getattr(self, f"_{node.op_type.lower()}", None)
-        if node.op_type in HOMOGENEOUS:
-            handler = self._same
+        handler = self._same if op_of(node) in HOMOGENEOUS else self._handlers.get(op_of(node))
         try:
-            understood = handler is not None and node.domain == "" and handler(node)
+            understood = handler is not None and handler(node)
         except (Unsupported, KeyError):
             understood = False
         if not understood:
@@ -117,15 +127,12 @@ class _Tracer:
         return all(value is None or value.const_value is not None for value in node.inputs[1:])
 
     def _resize(self, node: ir.Node) -> bool:
-        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-        linear = attribute(node, "coordinate_transformation_mode", "") != "tf_crop_and_resize"
-        return before[:2] == after[:2] and linear and self._same(node)
+        return resized(node).isdisjoint((0, 1)) and self._same(node)
 
     def _pad(self, node: ir.Node) -> bool:
-        pads, value = constant_of(node, 1), constant_of(node, 2)
-        before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-        zero = pads is not None and (value is None or float(value) == 0.0)
-        return zero and before[:2] == after[:2] and self._same(node)
+        value = constant_of(node, 2)
+        zero = value is None or float(value) == 0.0
+        return zero and padded(node).isdisjoint((0, 1)) and self._same(node)
 
     def _concat(self, node: ir.Node) -> bool:
         if attribute(node, "axis", 0) not in (1, 1 - len(shape_of(node.outputs[0]))):
@@ -180,6 +187,8 @@ class _Tracer:
             count = shape[1] if len(shape) > 1 else 1
             self.first[name] = np.arange(len(self.parent), len(self.parent) + count)
             self.parent.extend(range(len(self.parent), len(self.parent) + count))
+            if value.const_value is not None:
+                self.fixed.update(self.first[name].tolist())  # nothing divides a constant
         return self.first[name]
 
     def _root(self, i: int) -> int:
@@ -193,10 +202,11 @@ def find_gates(graph: ir.Graph) -> dict[ir.Node, Gate]:
     """Every multiplication that closes y = z * g(z), with the steps of g."""
     gates = {}
     for node in graph:
-        if node.op_type == "Mul":
+        if op_of(node) == "Mul":
             a, b = node.inputs
             gate = _gate(a, b) or _gate(b, a)
-            if gate is not None:
+            # Otherwise a constant on the way spreads z over more axes than its own.
+            if gate is not None and gate.z.shape == node.outputs[0].shape:
                 gates[node] = gate
     return gates
 
@@ -206,7 +216,7 @@ def _gate(z: ir.Value | None, end: ir.Value | None) -> Gate | None:
     steps: list[ir.Node] = []
     while z is not None and end is not None and end is not z:
         node = end.producer()
-        if node is None or node.op_type not in GATE_STEPS or len(end.uses()) != 1:
+        if node is None or op_of(node) not in GATE_STEPS or len(end.uses()) != 1:
             return None
         variable = [v for v in node.inputs if v is not None and v.const_value is None]
         if len(variable) != 1 or end.is_graph_output():

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut import edit
-from edgecut.ops.rule import attribute, constant_of, shape_of
+from edgecut.ops.rule import attribute, constant_of, op_of, shape_of
 from edgecut.passes.channels import Channels, Gate, trace
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def equalise(network: Network, peaks: Mapping[str, np.ndarray]) -> Network:
     if np.all(scales == 1.0):
         return network
     for node in list(model.graph):
-        if node.op_type == "Conv":
+        if op_of(node) == "Conv":
             _rescale(model.graph, node, channels, scales)
     for gate in channels.gates.values():
         _rescale_gate(model.graph, gate, channels.of(gate.z, scales))
@@ -69,7 +69,7 @@ def equalise(network: Network, peaks: Mapping[str, np.ndarray]) -> Network:
 
 def is_depthwise(node: ir.Node) -> bool:
     """Whether a node convolves each channel by itself."""
-    if node.op_type != "Conv" or node.inputs[0] is None:
+    if op_of(node) != "Conv" or node.inputs[0] is None:
         return False
     return bool(1 < attribute(node, "group", 1) == shape_of(node.inputs[0])[1])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecut import edit
-from edgecut.ops.rule import Unsupported, attribute, constant_of, shape_of
+from edgecut.ops.rule import Unsupported, attribute, constant_of, op_of, shape_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -39,11 +39,11 @@ def focus_to_conv(network: Network) -> Network:
 
 
 def _merge(graph: ir.Graph, conv: ir.Node) -> bool:
-    if conv.op_type != "Conv":
+    if op_of(conv) != "Conv":
         return False
     joined = conv.inputs[0]
     concat = None if joined is None else joined.producer()
-    if joined is None or concat is None or concat.op_type != "Concat" or len(joined.uses()) != 1:
+    if joined is None or concat is None or op_of(concat) != "Concat" or len(joined.uses()) != 1:
         return False
     try:
         phases = [_phase(value) for value in concat.inputs]
@@ -61,7 +61,7 @@ def _merge(graph: ir.Graph, conv: ir.Node) -> bool:
 def _phase(value: ir.Value | None) -> _Phase:
     """What a chain of slices over the two spatial axes selects."""
     offsets, steps = [0, 0], [1, 1]
-    while value is not None and (node := value.producer()) is not None and node.op_type == "Slice":
+    while value is not None and (node := value.producer()) is not None and op_of(node) == "Slice":
         size = shape_of(node.inputs[0])
         starts, ends, axes, steps_now = (_numbers(node, i) for i in range(1, 5))
         for start, end, axis, step in zip(starts, ends, axes, steps_now, strict=True):

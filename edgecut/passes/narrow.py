@@ -274,12 +274,12 @@ class _Surgery:
         shape[axis] = len(places)
         output = ir.Value(name=name, type=value.type, shape=ir.Shape(shape))
         step = places[1] - places[0] if len(places) > 1 else 1
-        if step > 0 and places == tuple(range(places[0], places[-1] + 1, step)):
+        if places and step > 0 and places == tuple(range(places[0], places[-1] + 1, step)):
             bounds = {"start": places[0], "end": places[-1] + 1, "axis": axis, "step": step}
             picks = [self._new(f"{name}/{k}", np.array([v])) for k, v in bounds.items()]
             node = ir.node("Slice", [value, *picks], outputs=[output], name=name)
         else:
-            where = self._new(f"{name}/indices", np.array(places))
+            where = self._new(f"{name}/indices", np.array(places, np.int64))
             node = ir.node("Gather", [value, where], {"axis": axis}, outputs=[output], name=name)
         self.nodes.append(node)
         return output

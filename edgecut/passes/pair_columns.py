@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut import edit
-from edgecut.ops.rule import Unsupported, attribute, constant_of, shape_of
+from edgecut.ops.rule import Unsupported, attribute, constant_of, op_of, shape_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -31,7 +31,7 @@ def pair_columns(network: Network) -> Network:
 
 
 def _pair(graph: ir.Graph, conv: ir.Node) -> bool:
-    if conv.op_type != "Conv":
+    if op_of(conv) != "Conv":
         return False
     try:
         image, weights = shape_of(conv.inputs[0]), constant_of(conv, 1)

@@ -14,16 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecut.network import Network
+from edgecut.ops.rule import op_of, shape_of
 from edgecut.passes.channels import Gate, find_gates
 from edgecut.passes.equalise import depthwise_inputs, equalise
 from edgecut.quantise.ranges import ChannelRange, channel_ranges
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
 # sigmoid(-8) = 0.0003.
 SATURATION = 8.0
+# Of a channel that a factor silences or turns round, the gate says nothing.
+_SMALLEST = 1e-6
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 Range = tuple[float, float]
@@ -55,11 +62,11 @@ def prepare(network: Network, samples: Iterable[np.ndarray]) -> Prepared:
     """
     ranges = channel_ranges(network, depthwise_inputs(network), samples)
     even = equalise(network, {name: found.peak for name, found in ranges.items()})
-    gates = [g for g in find_gates(even.model.graph).values() if _is_sigmoid(g)]
-    found = channel_ranges(even, [str(gate.z.name) for gate in gates], samples)
+    gates = {end: g for end, g in find_gates(even.model.graph).items() if _is_sigmoid(g)}
+    found = channel_ranges(even, [str(gate.z.name) for gate in gates.values()], samples)
     bounds: dict[str, Range] = {}
-    for gate in gates:
-        bounds |= _bounds(gate, found[str(gate.z.name)])
+    for end, gate in gates.items():
+        bounds |= _bounds(gate, end, found[str(gate.z.name)])
     return Prepared(network=even, bounds=bounds, float_tail=float_tail(even))
 
 
@@ -74,29 +81,43 @@ def float_tail(network: Network) -> tuple[str, ...]:
         if node is None or value.const_value is not None or value.name in tail:
             continue
         tail.append(str(value.name))
-        if node.op_type not in PRODUCTS:
+        if op_of(node) not in PRODUCTS:
             waiting += [v for v in node.inputs if v is not None]
     return tuple(tail)
 
 
 def _is_sigmoid(gate: Gate) -> bool:
-    kinds = [step.op_type for step in gate.steps]
-    return kinds in (["Sigmoid"], ["Mul", "Sigmoid"])
+    *factors, last = (op_of(step) for step in gate.steps)
+    return last == "Sigmoid" and set(factors) <= {"Mul"}
 
 
-def _bounds(gate: Gate, found: ChannelRange) -> dict[str, Range]:
-    name, first = str(gate.z.name), gate.steps[0]
-    if first.op_type == "Sigmoid":
-        return {name: (-SATURATION, float("inf"))}
-    factor = next(v for v in first.inputs if v is not None and v.const_value is not None)
-    assert factor.const_value is not None
-    scale = factor.const_value.numpy().reshape(len(found.low), -1)[:, 0]
-    # Channel c is done below -8 / s_c; the tensor's bound is that of the channel that goes lowest.
-    low = float(np.maximum(found.low, -SATURATION / np.maximum(scale, 1e-6)).min())
-    return {
-        name: (low, float("inf")),
-        str(first.outputs[0].name): (-SATURATION, SATURATION),
-    }
+def _bounds(gate: Gate, end: ir.Node, found: ChannelRange) -> dict[str, Range]:
+    """The bounds of z, and of what lies between its multiplications and the sigmoid."""
+    bounds: dict[str, Range] = {}
+    factor = np.ones((1,) * len(shape_of(gate.z)))
+    for step in reversed(gate.steps[:-1]):
+        reach = SATURATION / max(float(np.abs(factor).min()), _SMALLEST)
+        bounds[str(step.outputs[0].name)] = (-reach, reach)
+        factor = factor * _constant(step)
+    if not _is_read_elsewhere(gate, end):
+        # Channel c is done below -8 / s_c; the bound is that of the channel that goes lowest.
+        slowest = np.moveaxis(factor, 1, 0).reshape(factor.shape[1], -1).min(axis=1)
+        ends = -SATURATION / np.maximum(slowest, _SMALLEST)
+        low = float(np.maximum(found.low, ends).min()) if len(gate.steps) > 1 else -SATURATION
+        bounds[str(gate.z.name)] = (low, float("inf"))
+    return bounds
+
+
+def _constant(step: ir.Node) -> np.ndarray:
+    """The constant operand of a multiplication."""
+    constant = next(v.const_value for v in step.inputs if v is not None and v.const_value)
+    return np.asarray(constant.numpy())
+
+
+def _is_read_elsewhere(gate: Gate, end: ir.Node) -> bool:
+    """Whether anything but the gate sees z, to which values below the bound may matter."""
+    readers = {node for node, _ in gate.z.uses()}
+    return gate.z.is_graph_output() or not readers <= {gate.steps[0], end}
 
 
 def _clip(span: Range, bound: Range | None) -> Range:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgecut import edit
+from edgecut.errors import EdgecutError
 from edgecut.network import Network
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-Progress = Callable[[int, int], None]
 _KINDS = {"low": "ReduceMin", "high": "ReduceMax"}
 
 
@@ -40,7 +40,11 @@ def channel_ranges(
         network: the network that holds the tensors.
         names: tensors of rank 2 or more.
         samples: image tensors, shape (1, C, H, W); read once, one at a time.
+
+    Raises:
+        EdgecutError: ``no-image-input`` or ``several-inputs``.
     """
+    _require_one_input(network)
     if not names:
         return {}
     import onnxruntime as ort
@@ -58,6 +62,17 @@ def channel_ranges(
         count += 1
     means = dict(zip(asked, (total / max(count, 1) for total in sums), strict=True))
     return {n: ChannelRange(low=means[f"{n}/low"], high=means[f"{n}/high"]) for n in names}
+
+
+def _require_one_input(network: Network) -> None:
+    others = [spec.name for spec in network.inputs if spec != network.image]
+    if others:
+        raise EdgecutError(
+            f"{network.name} takes '{others[0]}' beside its image; samples are images alone",
+            code="several-inputs",
+            where=others[0],
+            hint="build float32 or float16",
+        )
 
 
 def _observed(network: Network, names: Sequence[str]) -> Network:

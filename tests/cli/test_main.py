@@ -144,9 +144,32 @@ def test_our_warnings_are_notes_and_those_of_others_are_not_shown() -> None:
         assert edgecut("targets") == Outcome(0, "", "note: three images left out\n")
 
 
-def test_terminating_is_like_an_interrupt() -> None:
+@pytest.fixture
+def hang_up() -> Iterator[signal.Signals]:
+    """SIGHUP, whose handler is put back."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield signal.SIGHUP
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_hanging_up_is_like_an_interrupt_once(hang_up: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt):
-        cli._interrupt(signal.SIGTERM, None)
+        cli._interrupt(hang_up, None)
+    signal.raise_signal(hang_up)  # a terminal that closes does it again
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL], ids=["nohup", "terminal"])
+def test_nohup_is_respected(hang_up: signal.Signals, handler: signal.Handlers) -> None:
+    seen = []
+
+    @click.command(name="targets")
+    def targets() -> None:
+        seen.append(signal.getsignal(hang_up))
+
+    signal.signal(hang_up, handler)
+    with patch.object(cli.LazyGroup, "get_command", lambda *_: targets):
+        edgecut("targets")
+    assert seen == [signal.SIG_IGN if handler is signal.SIG_IGN else cli._interrupt]
 
 
 def test_the_version() -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from tests.command import edgecut, refused
-from tests.e2e.models import Case, classifier, write_photo
+from tests.e2e.models import Case, classifier, write_coco, write_photo
 
 
 @pytest.fixture
@@ -61,8 +61,23 @@ def test_no_labels(case: Case, tmp_path: Path) -> None:
 
 
 def test_unknown_label_set(case: Case, tmp_path: Path) -> None:
-    said = refused("unknown-recipe", *build(case, tmp_path / "dist", "--labels", "coco8"))
-    assert "'coco8' is not a known recipe or label set" in said and "'coco80'" in said
+    said = refused("unknown-labels", *build(case, tmp_path / "dist", "--labels", "coco8"))
+    assert "'coco8' is not a known label set" in said and "'coco80'" in said
+
+
+@pytest.mark.parametrize("option", ["--labels", "--slots", "--input-shape", "--samples", "--out"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_option_that_is_empty(case: Case, tmp_path: Path, option: str, value: str) -> None:
+    outcome = edgecut(*build(case, tmp_path / "dist", option, value))
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert f"Invalid value for '{option}': it is empty" in outcome.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_of_a_model_that_has_its_own(case: Case, tmp_path: Path) -> None:
+    outcome = edgecut(*build(case, tmp_path / "dist", "--weights", case.model))
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "--weights is for a MODULE:FACTORY model" in outcome.stderr
 
 
 # The model
@@ -237,6 +252,24 @@ def test_samples_without_a_recipe(case: Case, tmp_path: Path) -> None:
     assert "--samples needs --recipe" in said
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--recipe", "plain"), ("--split", "val"), ("--images", "photos"), ("--limit", "128")],
+)
+@pytest.mark.parametrize("command", ["build", "cut", "verify"])
+def test_options_of_samples_without_samples(
+    case: Case, built_classifier: Path, tmp_path: Path, command: str, option: str, value: str
+) -> None:
+    if option == "--limit" and command != "build":
+        pytest.skip("only a build takes it")
+    common = ("--labels", case.labels, "--keep", "dog", "--out", tmp_path / "cut.onnx")
+    arguments = (built_classifier,) if command == "verify" else (case.model, *common)
+    outcome = edgecut(command, *arguments, option, value)
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert f"{option} says nothing without --samples" in outcome.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_recipe(case: Case, tmp_path: Path) -> None:
     options = ("--samples", case.photos, "--recipe", "yolo")
     assert "'yolox'" in refused("unknown-recipe", *build(case, tmp_path / "dist", *options))
@@ -250,6 +283,13 @@ def test_int8_without_samples(case: Case, tmp_path: Path) -> None:
 def test_a_coco_json_without_the_category(case: Case, built_classifier: Path) -> None:
     said = refused("no-truth", "evaluate", built_classifier)
     assert "--coco" in said and "--samples" in said
+
+
+def test_boxes_and_a_recipe_that_makes_none(detecting: Case, built: Path) -> None:
+    truth = write_coco(detecting, {"dog/0.png": [("dog", [1, 2, 3, 4])]})
+    options = ("--images", detecting.photos, "--recipe", "imagenet")
+    said = refused("no-detections", "evaluate", built, "--coco", truth, *options)
+    assert "recipe 'imagenet' has no [detections]" in said and "--recipe" in said
 
 
 def test_labels_that_no_sample_carries(built_classifier: Path, tmp_path: Path) -> None:
@@ -274,7 +314,24 @@ def test_unwritable_cut(case: Case, tmp_path: Path, out: str) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder.onnx").mkdir()
     options = ("--labels", case.labels, "--keep", "dog", "--out", tmp_path / out)
-    assert out in refused("unwritable-output", "cut", case.model, *options)
+    said = refused("unwritable-output", "cut", case.model, *options)
+    assert out in said
+    assert ("it is a folder" if out == "folder.onnx" else "no such folder") in said
+
+
+@pytest.mark.parametrize("kind", ["itself", "link", "hard link"])
+def test_a_cut_in_the_place_of_its_model(case: Case, tmp_path: Path, kind: str) -> None:
+    model, out = tmp_path / "tiny.onnx", tmp_path / "other.onnx"
+    shutil.copy(case.model, model)
+    if kind == "link":
+        out.symlink_to(model)
+    elif kind == "hard link":
+        out.hardlink_to(model)
+    options = ("--labels", case.labels, "--keep", "dog")
+    out = model if kind == "itself" else out
+    said = refused("output-is-input", "cut", model, *options, "--out", out)
+    assert f"{out} is the model itself" in said and "--out" in said
+    assert model.read_bytes() == case.model.read_bytes()
 
 
 def test_a_cut_that_is_no_onnx_file(case: Case, tmp_path: Path) -> None:

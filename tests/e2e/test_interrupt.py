@@ -1,4 +1,4 @@
-"""A build that is stopped, by Ctrl-C or by being terminated, leaves nothing half-written."""
+"""A build that is stopped, by Ctrl-C, terminated or hung up, leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def _wait_for(process: subprocess.Popen[str], stage: str) -> str:
         (signal.SIGINT, "openvino int8", False),
         (signal.SIGTERM, "openvino int8", False),
         (signal.SIGTERM, "verify tiny.int8.xml", False),
+        (signal.SIGHUP, "tflite int8", True),  # as a closed terminal does
     ],
 )
 def test_a_stopped_build(

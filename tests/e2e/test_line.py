@@ -284,3 +284,18 @@ def test_a_bundle_moves_with_its_model_and_photos(detecting: Case, tmp_path: Pat
     outcome = edgecut("verify", moved / "dist")
     assert outcome.code == 0, outcome
     assert outcome.stdout.count(" ok\n") == 7
+
+
+def test_json_says_what_it_is(classifying: Case, built_classifier: Path, tmp_path: Path) -> None:
+    labelled = (classifying.model, "--labels", classifying.labels)
+    commands: dict[str, tuple[object, ...]] = {
+        "cut": (*labelled, "--keep", "dog", "--out", tmp_path / "cut.onnx"),
+        "evaluate": (built_classifier, "--samples", classifying.photos),
+        "inspect": labelled,
+        "targets": (),
+        "verify": (built_classifier,),
+    }
+    for name, arguments in commands.items():
+        data = edgecut(name, *arguments, "--json").json
+        assert data["schema"] == f"edgecut.{name}/1"
+    assert "generic-arm64" in {t["name"] for t in edgecut("targets", "--json").json["targets"]}

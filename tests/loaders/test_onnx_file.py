@@ -13,7 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecut.cutout import cut
 from edgecut.discovery import with_categories
 from edgecut.errors import EdgecutError
-from edgecut.loaders.onnx_file import OLDEST_OPSET, WORKING_OPSET, load_onnx
+from edgecut.loaders.onnx_file import load_onnx
+from edgecut.loaders.opset import OLDEST as OLDEST_OPSET
+from edgecut.loaders.opset import WORKING as WORKING_OPSET
 from edgecut.network import Network
 from tests.graphs import conv_weights, proto_of, random_inputs, run
 
@@ -75,8 +77,6 @@ def test_a_written_network_loads_again(tmp_path: Path) -> None:
 
 def old_style(opset: int) -> onnx.ModelProto:
     """What changed its form most: Slice, Squeeze, Clip, Upsample, Softmax, ReduceSum, Pad."""
-    ints = helper.make_attribute
-    del ints
     nodes = [node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1])]
     weights = {"w": WEIGHTS}
     if opset < 11:
