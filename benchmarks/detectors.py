@@ -50,7 +50,6 @@ def run() -> dict[str, Any]:
                     "path": one.artifact.path,
                     "bytes": one.artifact.bytes,
                     "verification": one.verification.to_json(),
-                    "largest_error": _largest_error(one.verification),
                 }
                 for one in result.built
             ]
@@ -59,21 +58,14 @@ def run() -> dict[str, Any]:
     return {"schema": "edgecut.detectors/1", "accuracy": accuracy, "artifacts": artifacts}
 
 
-def _largest_error(check: Any) -> float:
-    """The largest absolute difference to the cut network's outputs."""
-    return float(check.max_abs_error)
-
-
 def _peer(subject: Subject, folder: Path) -> Iterator[dict[str, Any]]:
     network = subject.network()
     categories = categories_of(network)
     with ExitStack() as stack:
         judged = {}
-        for i, (label, options) in enumerate(files.PEERS.items()):
-            paths = files.peer_files(subject, folder / str(i), options)
-            for scheme, path in paths.items():
-                runs = stack.enter_context(_peer_runtime(path, network.image.name))
-                judged[f"{label}, {scheme}"] = Judged(run=runs, categories=categories)
+        for scheme, path in files.peer_files(subject, folder / "peer").items():
+            runs = stack.enter_context(_peer_runtime(path, network.image.name))
+            judged[f"onnx2tf, {scheme}"] = Judged(run=runs, categories=categories)
         if judged:
             yield from evaluate(
                 judged,

@@ -19,8 +19,6 @@ from edgecut.target import read_target
 
 PEER_SAMPLES = 24
 TARGET = "raspberry-pi-4"
-# As onnx2tf works when its environment is active, and when it finds no onnx simplifier.
-PEERS = {"onnx2tf": (), "onnx2tf, not simplified": ("--not-simplified",)}
 
 
 def ours(network: Network, subject: Subject, scheme: str, target: str = TARGET) -> Emitted:
@@ -29,13 +27,13 @@ def ours(network: Network, subject: Subject, scheme: str, target: str = TARGET) 
     return produce(tidy(network), read_target(target), scheme, samples)
 
 
-def peer_files(subject: Subject, out: Path, options: tuple[str, ...]) -> dict[str, Path]:
+def peer_files(subject: Subject, out: Path) -> dict[str, Path]:
     """The peer chain's float32 and int8 files of the whole network; empty without the peer."""
     if not os.environ.get(PYTHON_VARIABLE):
         return {}
     driver = ROOT / "peers" / "onnx2tf_chain.py"
     where = subject.calibration
-    command = [sys.executable, str(driver), subject.source.model, "--out", str(out), *options]
+    command = [sys.executable, str(driver), subject.source.model, "--out", str(out)]
     command += ["--samples", where.path, "--recipe", where.recipe, "--split", str(where.split)]
     subprocess.run([*command, "--count", str(PEER_SAMPLES)], check=True, stdout=subprocess.DEVNULL)
     stem = Path(subject.source.model).stem

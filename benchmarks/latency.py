@@ -1,8 +1,7 @@
 """Latency of YOLOX-nano with all 80 categories, and cut to two, on LiteRT: ours and the peer's.
 
 All files of a scheme run interleaved, one thread; only the ratios mean anything on a machine that
-other work shares. The peer is run as it comes and without its onnx simplifier, which it skips with
-a warning where it finds none.
+other work shares.
 """
 
 from __future__ import annotations
@@ -28,10 +27,7 @@ def run() -> dict[str, Any]:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        peers = {
-            label: files.peer_files(subject, folder / str(i), options)
-            for i, (label, options) in enumerate(files.PEERS.items())
-        }
+        peer = files.peer_files(subject, folder / "peer")
         for scheme in ("float32", "int8"):
             running = [
                 files.contender(
@@ -41,9 +37,8 @@ def run() -> dict[str, Any]:
                     {"edgecut": full, "edgecut, cut": small}.items()
                 )
             ]
-            running += [
-                files.contender(label, paths[scheme]) for label, paths in peers.items() if paths
-            ]
+            if peer:
+                running.append(files.contender("onnx2tf", peer[scheme]))
             rows += _rows(scheme, running)
     return {"schema": "edgecut.latency/1", "model": "yolox_nano", "threads": 1, "rows": rows}
 

@@ -1,6 +1,6 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
-Names: exactness (an hour), detectors (ten minutes), latency (five), build_cost and drift (two each);
+Names: exactness (an hour), detectors (ten minutes), latency (five), build_cost and drift (two);
 all by default; ``render`` only writes the tables again. The models and data lie in ``../shared``;
 the peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
 """
@@ -60,28 +60,39 @@ def _detectors(data: dict[str, Any]) -> str:
     by_what: dict[tuple[str, str], dict[str, float]] = {}
     for row in data["accuracy"]:
         by_what.setdefault((row["model"], row["what"]), {})[row["category"]] = row["ap50"]
+    checks = {(one["model"], one["path"]): one for one in data["artifacts"]}
     rows = [
-        [model, what, f"{found['person']:.3f}", f"{found['car']:.3f}"]
+        [
+            model,
+            what,
+            f"{found['person']:.3f}",
+            f"{found['car']:.3f}",
+            *_checked(checks, model, what),
+        ]
         for (model, what), found in by_what.items()
     ]
     title = "AP50 on 252 COCO val2017 photos, cut to person and car"
-    return _table(title, ["model", "what", "person", "car"], rows)
+    return _table(title, ["model", "what", "person", "car", "MB", "verified"], rows)
+
+
+def _checked(checks: dict[tuple[str, str], dict[str, Any]], model: str, what: str) -> list[str]:
+    one = checks.get((model, what))
+    if one is None:
+        return ["", ""]
+    return [f"{one['bytes'] / 1e6:.2f}", "yes" if one["verification"]["passed"] else "NO"]
 
 
 def _latency(data: dict[str, Any]) -> str:
     rows = []
     for row in data["rows"]:
         ratios = row["ratio_to"]
-        against = [
-            f"{ratios[peer]['ratio']:.2f}" if peer in ratios else "-"
-            for peer in ("onnx2tf", "onnx2tf, not simplified")
-        ]
+        against = f"{ratios['onnx2tf']['ratio']:.2f}" if "onnx2tf" in ratios else "-"
         rows.append(
             [
                 row["scheme"],
                 row["file"],
                 f"{row['median_ms']:.2f}",
-                *against,
+                against,
                 str(row["transposes"]),
                 f"{row['bytes'] / 1e6:.2f}",
                 row["verdict"],
@@ -92,7 +103,6 @@ def _latency(data: dict[str, Any]) -> str:
         "file",
         "median ms",
         "of onnx2tf",
-        "of onnx2tf, not simplified",
         "TRANSPOSE",
         "MB",
         "verdict",

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 # Products of which edgecut knows no more than that.
 _PRODUCTS = frozenset(
-    ("Attention", "ConvInteger", "Einsum", "GRU", "LSTM", "MatMulInteger", "QLinearConv")
-    + ("QLinearMatMul", "RNN")
+    (
+        *("Attention", "Einsum", "GRU", "LSTM", "RNN"),
+        *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+    )
 )
 MATRIX_RANK = 2
 
@@ -77,9 +79,12 @@ def macs_of(node: ir.Node) -> int:
 
 def _may_multiply(node: ir.Node) -> bool:
     """Whether an operation without a rule is likely to multiply."""
+    import onnx_ir as ir
+
+    graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
     return (
         node.op_type in _PRODUCTS
-        or any(is_graph(attribute) for attribute in node.attributes.values())
+        or any(attribute.type in graphs for attribute in node.attributes.values())
         or any(_is_matrix(value) for value in node.inputs if value is not None)
     )
 

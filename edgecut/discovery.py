@@ -264,7 +264,7 @@ def _found(network: Network, count: int, source: str) -> tuple[OutputSlots, ...]
         raise EdgecutError(
             f"the {count} categories of {source} fit {network.name} in several ways: {listed}",
             code="ambiguous-slots",
-            hint=f"say which outputs hold them, for example --slots {example}",
+            hint=f"for example --slots {example}; leave out an output that holds none of them",
         )
     return first
 

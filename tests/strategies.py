@@ -343,8 +343,13 @@ STEPS = (
 
 
 @st.composite
-def networks(draw: Draw, *, share_weights: bool = True, most_steps: int = 12) -> Network:
-    """A network of random steps, with categories strewn over the axes of its outputs."""
+def networks(
+    draw: Draw, *, share_weights: bool = True, most_steps: int = 12, gaps: bool = False
+) -> Network:
+    """A network of random steps, with categories strewn over the axes of its outputs.
+
+    With ``gaps``, outputs may lack a category, and have no slot that all of them share.
+    """
     builder = Builder(draw, share_weights)
     builder.shapes["image"] = (1, draw(st.integers(2, 4)), 6, 6)
     for step in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=most_steps)):
@@ -355,11 +360,11 @@ def networks(draw: Draw, *, share_weights: bool = True, most_steps: int = 12) ->
             made = set(builder.shapes) - set(before)
             builder.nodes = [n for n in builder.nodes if not made & set(n.output)]
             builder.shapes = before
-    return draw(_finished(builder))
+    return draw(_finished(builder, gaps=gaps))
 
 
 @st.composite
-def _finished(draw: Draw, builder: Builder) -> Network:
+def _finished(draw: Draw, builder: Builder, *, gaps: bool) -> Network:
     usable = builder.shapes
     floats = {n: w.shape for n, w in builder.weights.items() if w.dtype == np.float32 and w.ndim}
     made = [n for n in usable if n != "image"] or ["image"]
@@ -368,7 +373,7 @@ def _finished(draw: Draw, builder: Builder) -> Network:
     if builder.share_weights and floats and draw(st.integers(0, 9)) == 0:
         outputs.add(min(floats))
     shapes = {n: {**usable, **floats}[n] for n in sorted(outputs)}
-    categories = draw(category_maps(shapes))
+    categories = draw(category_maps(shapes, gaps=gaps))
     network = from_proto(_proto(builder, shapes), name="random", where="it", digest="0" * 64)
     return network.evolve(network.model, "categories", categories=categories)
 
@@ -386,7 +391,7 @@ def _proto(builder: Builder, outputs: dict[str, Shape]) -> ModelProto:
 
 
 @st.composite
-def category_maps(draw: Draw, shapes: dict[str, Shape]) -> CategoryMap:
+def category_maps(draw: Draw, shapes: dict[str, Shape], *, gaps: bool) -> CategoryMap:
     """Every category, or slots shared by all, somewhere along one axis of some outputs."""
     entries = []
     for output, shape in shapes.items():
@@ -394,9 +399,9 @@ def category_maps(draw: Draw, shapes: dict[str, Shape]) -> CategoryMap:
         if not axes or output == "image" or draw(st.integers(0, 4)) == 0:
             continue
         axis = draw(st.sampled_from(axes))
-        owners = st.sampled_from([None, 0, 1, 2, 3])
+        owners = st.sampled_from([0, 1, 2, 3] if gaps else [None, 0, 1, 2, 3])
         slots = draw(st.lists(owners, min_size=shape[axis], max_size=shape[axis]))
-        if not set(range(len(NAMES))) <= set(slots):
+        if not gaps and not set(range(len(NAMES))) <= set(slots):
             slots[0] = None
         entry = OutputSlots(output=output, axis=axis, slots=tuple(slots), reason="drawn")
         entries.append(entry)
@@ -404,3 +409,85 @@ def category_maps(draw: Draw, shapes: dict[str, Shape]) -> CategoryMap:
 
 
 keep_lists = st.lists(st.sampled_from(NAMES), min_size=1, unique=True)
+
+
+# Networks in which factors can be moved about between convolutions.
+
+CARRIERS = ("Relu", "MaxPool", "Pad", "Resize", "Mul", "Gate", "Clip", "Add", "Concat", "Select")
+SIDE = 6
+
+
+def _carried(b: Builder, kind: str) -> None:
+    """A step that carries channel factors on, or now and then one that cannot."""
+    x = b.value(lambda s: s[1] < 20)
+    assert x is not None
+    shape = b.shapes[x]
+    if kind in ("Relu", "MaxPool"):
+        same = {} if kind == "Relu" else {"kernel_shape": [3, 3], "pads": [1] * 4}
+        b.add(kind, [x], shape, **same)
+    elif kind == "Pad":
+        pads = b.draw(st.sampled_from([(0, 0, 1, 0, 0, 0, -1, 0), (0, 1, 0, 0, 0, -1, 0, 0)]))
+        b.add(kind, [x, b.ints(*pads)], shape)
+    elif kind == "Resize":
+        scales = b.draw(st.sampled_from([(1, 1, 1.1, 1), (1, 1.05, 1, 1)]))
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
+        b.add(kind, [x, "", b.weight(np.array(scales, np.float32))], shape, **how)
+    elif kind == "Mul":
+        b.add(kind, [x, b.numbers(*b.draw(st.sampled_from([(), (shape[1], 1, 1)])))], shape)
+    elif kind == "Gate":
+        start = b.add("Mul", [x, b.numbers(1)], shape) if b.draw(st.booleans()) else x
+        b.add("Mul", [x, b.add("Sigmoid", [start], shape)], shape)
+    elif kind == "Clip":
+        ends = [b.weight(np.array(n, np.float32)) for n in (0, 6)]
+        b.add(kind, [x, *ends], shape)
+    elif kind == "Select":
+        places = b.draw(st.lists(st.integers(0, shape[1] - 1), min_size=2, max_size=6))
+        b.add("Gather", [x, b.ints(*places)], (1, len(places), SIDE, SIDE), axis=1)
+    else:
+        _joined(b, kind, x)
+
+
+def _joined(b: Builder, kind: str, x: str) -> None:
+    shape = b.shapes[x]
+    other = b.value(lambda s: s == shape)
+    if other is None or b.draw(st.integers(0, 2)) == 0:
+        other = b.numbers(*shape)
+    total = shape if kind == "Add" else (1, 2 * shape[1], *shape[2:])
+    b.add(
+        kind, b.draw(st.permutations([x, other])), total, **({} if kind == "Add" else {"axis": 1})
+    )
+
+
+def _spread_conv(b: Builder, x: str) -> str:
+    """A convolution whose channels differ up to a hundredfold."""
+    rows = b.draw(st.integers(2, 4))
+    weights = conv_weights(rows, b.shapes[x][1], 1, 1, seed=len(b.weights))
+    factors = np.float32(5) ** np.arange(rows, dtype=np.float32).reshape(-1, 1, 1, 1) / 5
+    inputs = [x, b.weight(weights * factors), b.numbers(rows)]
+    return b.add("Conv", inputs, (1, rows, SIDE, SIDE))
+
+
+@st.composite
+def carrying_networks(draw: Draw) -> Network:
+    """Convolutions, what carries factors on between them, and depthwise convolutions at the end."""
+    b = Builder(draw)
+    b.shapes["image"] = (1, 3, SIDE, SIDE)
+    made = [_spread_conv(b, "image") for _ in range(draw(st.integers(1, 2)))]
+    del b.shapes["image"]
+    for kind in draw(st.lists(st.sampled_from([*CARRIERS, "Conv"]), min_size=1, max_size=6)):
+        if kind == "Conv":
+            x = b.value(lambda s: True)
+            assert x is not None
+            made.append(_spread_conv(b, x))
+        else:
+            _carried(b, kind)
+    ends = {list(b.shapes)[-1], *draw(st.lists(st.sampled_from(list(b.shapes)), max_size=2))}
+    shapes = {}
+    for x in sorted(ends):
+        channels = b.shapes[x][1]
+        y = b.add("Conv", [x, b.filter(channels, 1, 3, 3)], (1, channels, 4, 4), group=channels)
+        shapes[y] = b.shapes[y]
+    if draw(st.integers(0, 3)) == 0:
+        shapes[made[0]] = b.shapes[made[0]]
+    b.shapes["image"] = (1, 3, SIDE, SIDE)
+    return from_proto(_proto(b, shapes), name="random", where="it", digest="0" * 64)

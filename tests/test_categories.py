@@ -56,3 +56,12 @@ def test_an_empty_keep_list(keep: list[str]) -> None:
     with pytest.raises(EdgecutError) as error:
         MAP.indices(keep, where="it")
     assert error.value.code == "empty-keep"
+
+
+def test_a_keep_list_that_leaves_an_output_without_a_slot_is_refused() -> None:
+    other = OutputSlots(output="z", axis=1, slots=(0, 1, 0), reason="no slot of the sea lion")
+    categories = CategoryMap(names=MAP.names, outputs=(ENTRY, other), source="test")
+    assert categories.indices(["sea lion", "ant"], where="it") == (0, 2)
+    with pytest.raises(EdgecutError, match="output 'z' of it") as caught:
+        categories.indices(["sea lion"], where="it")
+    assert caught.value.code == "bad-slots" and caught.value.where == "z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -79,6 +80,56 @@ def test_what_cannot_be_counted_is_named() -> None:
     weights = {"w": conv_weights(5, 2)}
     network = network_of(nodes, inputs={"x": (1, 4)}, outputs=["y"], weights=weights)
     assert cost(network).uncounted == ("product",)
+
+
+def uncounted(*nodes: onnx.NodeProto) -> tuple[str, ...]:
+    weights = {
+        "w": conv_weights(4, 4),
+        "table": np.ones((2, 4), np.float32),
+        "scale": np.ones(4, np.float32),
+        "at": np.array([[0], [1]]),
+        "yes": np.array(True),
+    }
+    inputs = {"x": (2, 4)}
+    return cost(network_of(nodes, inputs=inputs, outputs=["y"], weights=weights)).uncounted
+
+
+def test_products_without_a_rule_are_named() -> None:
+    assert uncounted(node("Einsum", ["x", "x"], ["y"], name="e", equation="ij,kj->ik")) == ("e",)
+
+
+def test_readers_of_matrices_without_a_rule_are_named() -> None:
+    scatter = node("ScatterND", ["table", "at", "x"], ["y"], name="read")
+    assert uncounted(scatter) == ("read",)
+    plain = node("LayerNormalization", ["x", "scale"], ["y"], name="vector")
+    assert uncounted(plain) == ()
+
+
+def test_holders_of_subgraphs_are_named() -> None:
+    out = helper.make_tensor_value_info("inner", TensorProto.FLOAT, (2, 4))
+    branch = helper.make_graph([node("MatMul", ["x", "w"], ["inner"])], "branch", [], [out])
+    nodes = [
+        node("ReduceMax", ["x"], ["top"], keepdims=0),
+        node("Cast", ["top"], ["is"], to=TensorProto.BOOL),
+        node("If", ["is"], ["y"], name="if", then_branch=branch, else_branch=branch),
+    ]
+    assert uncounted(*nodes) == ("if",)
+
+
+@pytest.mark.parametrize("by_shape", [False, True])
+def test_the_cost_does_not_depend_on_how_the_file_was_exported(by_shape: bool) -> None:
+    """Shape arithmetic makes the loader fold; batch norms are for tidy to fold, either way."""
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("BatchNormalization", ["a", "p", "q", "r", "s"], ["b"]),
+        node("Shape", ["b"], ["to"]) if by_shape else node("Relu", ["b"], ["c"]),
+        node("Reshape", ["b" if by_shape else "c", "to"], ["y"]),
+    ]
+    weights = {"w": conv_weights(4, 3, 1, 1)} | {n: np.ones(4, np.float32) for n in "pqrs"}
+    if not by_shape:
+        weights["to"] = np.array([1, 4, 2, 2])
+    network = network_of(nodes, inputs={"x": (1, 3, 2, 2)}, outputs=["y"], weights=weights)
+    assert cost(network).parameters == 12 + 16
 
 
 @pytest.mark.shared

@@ -376,3 +376,83 @@ def test_the_background_is_shared_and_no_category() -> None:
     assert network.categories.names == ("cat", "dog", "owl")
     assert entry.slots == (None, 0, 1, 2)
     assert entry.kept([1]) == (0, 2)
+
+
+def test_a_background_alone_is_no_category() -> None:
+    refused("empty-names", shaped((1, 2)), ["background"], slots="y0:1:1+1c")
+
+
+@pytest.mark.parametrize("key", ["names", OWN_KEY])
+def test_names_lose_the_blanks_around_them(key: str) -> None:
+    plain = shaped((1, 2))
+    data = {"names": ["person ", "\tcar"], "source": "a file", "outputs": []}
+    data["outputs"] = [{"output": "y0", "axis": 1, "slots": [0, 1], "reason": "known"}]
+    plain.model.metadata_props[key] = json.dumps(data if key == OWN_KEY else data["names"])
+    categories = found(plain, None)
+    assert categories.names == ("person", "car")
+    assert categories.indices(["person "], where="it") == (0,)
+
+
+FOUR = ("ant", "bee", "cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((1, 4, 100), (1, 4, 100)),
+        ((1, 100, 4), (1, 4, 25)),
+        ((1, 4), (1, 4, 25)),
+        ((1, 8, 50), (1, 4, 25)),
+        ((1, 4, 100), (1, 4, 25), (1, 4, 100), (1, 4, 25)),
+    ],
+)
+def test_boxes_of_as_many_slots_as_categories_are_not_taken_for_them(
+    shapes: tuple[tuple[int, ...], ...],
+) -> None:
+    text = refused("ambiguous-slots", shaped(*shapes), FOUR)
+    assert "'y0' axis" in text and "'y1' axis" in text
+    (entry,) = found(shaped(*shapes), FOUR, slots=f"y1:1:{shapes[1][1]}").outputs
+    assert entry.output == "y1"
+
+
+def test_what_the_graph_shows_wins_over_what_another_shape_allows() -> None:
+    nodes = [node("Concat", ["a", "b"], ["y"], axis=1), node("Relu", ["b"], ["boxes"])]
+    inputs = {"a": (1, 5, 50), "b": (1, 4, 50)}
+    (entry,) = found(network_of(nodes, inputs=inputs, outputs=["boxes", "y"]), FOUR).outputs
+    assert (entry.output, entry.shared) == ("y", (0, 1, 2, 3, 4))
+
+
+def test_scales_may_differ_in_anchors() -> None:
+    categories = found(shaped((1, 16, 9, 9), (1, 24, 5, 5)))
+    assert [entry.slots.count(0) for entry in categories.outputs] == [2, 3]
+
+
+def test_slots_of_several_outputs() -> None:
+    network = shaped((1, 6, 9), (1, 7, 5), (1, 6, 2))
+    entries = found(network, slots="y0:1:3+3c,y2:-2:2*(3),y1:1:4+3").outputs
+    assert [entry.output for entry in entries] == ["y0", "y2", "y1"]
+    assert entries[1].slots == (0, 1, 2, 0, 1, 2) and entries[2].shared == (0, 1, 2, 3)
+
+
+def test_commas_in_names_of_outputs() -> None:
+    nodes = [node("Relu", ["x"], ["a,b"]), node("Relu", ["x"], ["c"])]
+    network = network_of(nodes, inputs={"x": (1, 3)}, outputs=["a,b", "c"])
+    assert [e.output for e in found(network, slots="a,b:1:3").outputs] == ["a,b"]
+    assert [e.output for e in found(network, slots="c:1:3,a,b:1:3").outputs] == ["c", "a,b"]
+
+
+@pytest.mark.parametrize(
+    "slots",
+    ["y0:1:3,", ",y0:1:3", "y0:1:3,,y1:1:3", "y0:1:3,y0:1:3", "y0:1:3,z:1:3", "y0:1:3 y1:1:3"],
+)
+def test_slots_of_several_outputs_given_wrongly(slots: str) -> None:
+    refused("bad-slots", shaped((1, 3), (1, 3)), slots=slots)
+    refused("bad-slots", shaped((1, 3), (1, 4)), slots="y0:1:3,y1:1:3")
+
+
+def test_the_hint_of_an_ambiguity_names_every_output() -> None:
+    names = ["ant", "bee", "cat", "dog", "elk"]
+    network = shaped((1, 6, 9), (1, 6, 5))
+    text = refused("ambiguous-slots", network, names)
+    assert "--slots y0:1:1+5,y1:1:1+5" in text
+    assert len(found(network, names, slots="y0:1:1+5,y1:1:1+5").outputs) == 2

@@ -188,7 +188,8 @@ def all_keys() -> set[str]:
         *(pipeline._write_papers, bundle.artifact_to_json, bundle.cost_to_json),
         *(discovery.to_json, artifact.Port.to_json, bench_command.as_json, cut_command.summary),
     )
-    keys = {f.name for value in values for f in fields(value)}
+    # Trust in a model is given anew each time, and written nowhere.
+    keys = {f.name for value in values for f in fields(value)} - {"trust"}
     keys |= {key for writer in writers for key in keys_written(writer)}
     for module in (inspect_command, verify_command):
         assert module.command.callback is not None

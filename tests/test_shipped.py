@@ -59,7 +59,7 @@ def test_a_name_does_not_climb_out(name: str) -> None:
         shipped.read("targets", name)
 
 
-@pytest.mark.parametrize("content", [b"[", b"a = \xff", b"a = 1\na = 2\n"])
+@pytest.mark.parametrize("content", [b"[", b"a = \xff", b"a = 1\na = 2\n", b"a = " + b"[" * 99999])
 def test_broken_toml(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.toml"
     path.write_bytes(content)

@@ -35,24 +35,21 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     float32 = arguments.out / f"{arguments.model.stem}.float32.tflite"
     int8 = arguments.out / f"{arguments.model.stem}.int8.tflite"
-    convert(
-        arguments.model, float32, python=arguments.python, simplify=not arguments.not_simplified
-    )
+    convert(arguments.model, float32, python=arguments.python)
     print(float32)
     if arguments.samples is not None:
         quantise(float32, int8, _samples(arguments))
         print(int8)
 
 
-def convert(model: Path, out: Path, *, python: str, simplify: bool = True) -> None:
+def convert(model: Path, out: Path, *, python: str) -> None:
     """Convert an ONNX file to float32 TFLite by onnx2tf's default, writing flatbuffers directly."""
     if _onnx2tf_version(python) != ONNX2TF_VERSION:
         sys.exit(f"{python} has no onnx2tf {ONNX2TF_VERSION}; benchmarks/peers/README.md tells how")
     with tempfile.TemporaryDirectory() as folder:
         command = [python, "-m", "onnx2tf", "-i", str(model.resolve()), "-o", folder]
-        # It writes into its working folder, and runs the `onnxsim` that it finds first, if any.
+        # It writes into its working folder, and runs the `onnxsim` that it finds first.
         path = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])
-        path = path if simplify else os.defpath
         done = subprocess.run(
             [*command, "--non_verbose"],
             cwd=folder,
@@ -130,11 +127,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--recipe", default="plain", help="preprocessing, by edgecut's name")
     parser.add_argument("--split", help="the part of the samples to take")
     parser.add_argument("--count", type=int, default=24, help="how many samples")
-    parser.add_argument(
-        "--not-simplified",
-        action="store_true",
-        help="as onnx2tf works where it finds no onnxsim command",
-    )
     parser.add_argument(
         "--python",
         default=os.environ.get(PYTHON_VARIABLE),

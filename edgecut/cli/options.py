@@ -49,6 +49,7 @@ model = chained(
     text("--slots", "OUTPUT:AXIS:LAYOUT", "Where they are: output:2:5+80."),
     text("--weights", "FILE", "State dict for a MODULE:FACTORY model."),
     text("--input-shape", "1x3xHxW", "Sizes of dynamic input axes."),
+    click.option("--trust", is_flag=True, help="Read a .pt2 file, which can run code."),
 )
 samples = chained(
     text("--samples", "PATH", "Images: a folder, a .parquet or a COCO .json."),
@@ -65,6 +66,7 @@ def source_of(
     slots: str | None,
     weights: str | None,
     input_shape: str | None,
+    trust: bool,
 ) -> Source:
     """The model that the options name.
 
@@ -75,7 +77,14 @@ def source_of(
 
     if weights is not None and model.endswith((".onnx", ".pt2")):
         raise click.UsageError(f"--weights is for a MODULE:FACTORY model, not for {model}")
-    return Source(model=model, labels=labels, slots=slots, weights=weights, input_shape=input_shape)
+    return Source(
+        model=model,
+        labels=labels,
+        slots=slots,
+        weights=weights,
+        input_shape=input_shape,
+        trust=trust,
+    )
 
 
 def samples_of(

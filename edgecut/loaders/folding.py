@@ -25,22 +25,27 @@ def is_due(proto: onnx.ModelProto) -> bool:
 
 
 def folded(proto: onnx.ModelProto, where: str) -> onnx.ModelProto:
-    """The model with all that depends on constants and static shapes alone computed.
+    """The model, with its shapes, once all that depends on constants alone is computed.
 
     Raises:
         EdgecutError: ``too-large`` where that takes a tensor of more than 256 MiB.
     """
+    before, later = None, _check_sizes(proto, where)
+    while later != before:
+        # The sizes of what waits may be among the constants that are folded now.
+        proto = with_shapes(_simplified(proto, later))
+        before, later = later, _check_sizes(proto, where)
+    return proto
+
+
+def with_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shapes that ONNX infers.
+
+    Without ``data_prop``: that computes constants, however large, and folding does so in time.
+    """
     from onnx import shape_inference
 
-    while later := _check_sizes(proto, where):
-        # Their sizes are constants still to be folded.
-        proto = _simplified(proto, later)
-        proto = shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
-        if set(later) == set(_check_sizes(proto, where)):
-            raise EdgecutError(
-                f"{where}: the size of the constant '{later[0]}' is not known", code="too-large"
-            )
-    return _simplified(proto, [])
+    return shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
 
 
 def _foldable(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

@@ -184,7 +184,7 @@ def _prepared(proto: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, bool
     Also whether a node may have changed on the way.
     """
     import onnx
-    from onnx import inliner, shape_inference
+    from onnx import inliner
 
     changed = bool(proto.functions)
     if proto.functions:
@@ -196,7 +196,7 @@ def _prepared(proto: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, bool
     for output in proto.graph.output:
         for dim in output.type.tensor_type.shape.dim:
             dim.ClearField("dim_param")
-    proto = shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    proto = folding.with_shapes(proto)
     if folding.is_due(proto):
         proto, changed = folding.folded(proto, where), True
     onnx.checker.check_model(proto)

@@ -38,8 +38,8 @@ def load_torch(
         trust: read a ``.pt2`` file, although its pickles can run any code while they are read.
 
     Raises:
-        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``missing-model``, ``bad-factory``, ``bad-weights``,
-            ``missing-input-shape``, ``export-failed``.
+        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``missing-model``,
+            ``bad-factory``, ``bad-weights``, ``missing-input-shape``, ``export-failed``.
     """
     torch = _torch()
     if source.endswith(".pt2"):

@@ -163,7 +163,9 @@ def _through_block(
         return [None] * len(before), [None] * len(after)
     if len(before) == len(after) == 1:
         return wanted, wanted
-    given = [range(n) if w is None else w for w, n in zip(wanted, after, strict=True)]
+    given: Sequence[Sequence[int]] = [
+        range(n) if w is None else w for w, n in zip(wanted, after, strict=True)
+    ]
     while True:
         need = _covering(given, after, before)
         wider = _covering(need, before, after)

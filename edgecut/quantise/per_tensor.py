@@ -4,8 +4,9 @@ Three things, each measured on YOLOX-nano (``benchmarks/detectors.py``):
 
 - depthwise inputs are equalised (``passes.equalise``);
 - gates saturate: in y = z * sigmoid(z) nothing below -8 reaches the output (y > -0.003), and a
-  sigmoid that has its own input gains nothing beyond +-8; so those ranges are clipped, and the
-  scale spent on what matters. Ranges from -60 to 15 are common there;
+  sigmoid that has its own input gains nothing beyond +-8; so those ranges are clipped where nothing
+  but the gate reads them, and the scale spent on what matters. Ranges from -60 to 15 are common
+  there;
 - where boxes and scores share an output, the last products before it and all that follows stay in
   float: a box coordinate and a probability cannot share 256 steps.
 """
@@ -110,8 +111,8 @@ def _bounds(gate: Gate, end: ir.Node, found: ChannelRange) -> dict[str, Range]:
 
 def _constant(step: ir.Node) -> np.ndarray:
     """The constant operand of a multiplication."""
-    constant = next(v.const_value for v in step.inputs if v is not None and v.const_value)
-    return np.asarray(constant.numpy())
+    found = (v.const_value for v in step.inputs if v is not None and v.const_value is not None)
+    return np.asarray(next(found).numpy())
 
 
 def _is_read_elsewhere(gate: Gate, end: ir.Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecut.bundle import MANIFEST_SCHEMA
 from tests.e2e.models import Case
 
 SAID = "stopped; nothing half-written was left behind"
@@ -74,7 +76,7 @@ def test_a_stopped_build_leaves_the_older_one(detecting: Case, tmp_path: Path) -
     out = tmp_path / "dist"
     (tmp_path / "tmp").mkdir()
     out.mkdir()
-    (out / "manifest.json").write_text("{}")
+    (out / "manifest.json").write_text(json.dumps({"schema": MANIFEST_SCHEMA, "artifacts": []}))
     process = _start(detecting, out)
     try:
         _wait_for(process, "tflite float32")

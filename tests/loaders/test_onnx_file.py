@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecut.cutout import cut
 from edgecut.discovery import with_categories
 from edgecut.errors import EdgecutError
-from edgecut.loaders.onnx_file import load_onnx
+from edgecut.loaders.onnx_file import from_proto, load_onnx
 from edgecut.loaders.opset import OLDEST as OLDEST_OPSET
 from edgecut.loaders.opset import WORKING as WORKING_OPSET
 from edgecut.network import Network
@@ -281,6 +281,54 @@ def test_a_link_to_the_model_itself_is_no_escape(tmp_path: Path) -> None:
     assert_runs_alike(load_onnx(tmp_path / "linked" / "model.onnx"), small())
 
 
+def elsewhere(location: str) -> onnx.TensorProto:
+    """Four numbers that lie in another file."""
+    tensor = TensorProto(name="t", data_type=TensorProto.FLOAT, dims=[4])
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", location
+    return tensor
+
+
+def in_a_function(location: str) -> onnx.ModelProto:
+    body = [node("Constant", [], ["c"], value=elsewhere(location)), node("Mul", "ac", ["b"])]
+    model = proto_of([node("F", ["x"], ["y"], domain="own")], inputs={"x": (1, 4)}, outputs=["y"])
+    opsets = [helper.make_opsetid("", 18)]
+    model.functions.append(helper.make_function("own", "F", ["a"], ["b"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    return model
+
+
+def test_external_data_in_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the working directory nor the folder above may be read."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(16))
+    refused(saved(folder, in_a_function("../secret")), "path-escape")
+    refused(saved(folder, in_a_function("secret")), "missing-external-data")
+    (folder / "own").write_bytes(np.array([1, 2, 3, 4], np.float32).tobytes())
+    network = load_onnx(saved(folder, in_a_function("own")))
+    got = run(network, {"x": np.ones((1, 4), np.float32)})["y"]
+    np.testing.assert_array_equal(got, [[1, 2, 3, 4]])
+
+
+def test_external_data_in_a_sparse_weight(tmp_path: Path) -> None:
+    model = small()
+    for part in ("values", "indices"):
+        weight = sparse()
+        getattr(weight, part).CopyFrom(elsewhere("../secret"))
+        del model.graph.sparse_initializer[:]
+        model.graph.sparse_initializer.append(weight)
+        refused(saved(tmp_path, model), "path-escape")
+
+
+def test_a_parsed_model_must_be_complete() -> None:
+    with pytest.raises(EdgecutError) as caught:
+        from_proto(in_a_function("own"), name="it", where="it", digest="")
+    assert caught.value.code == "missing-external-data"
+
+
 # Shapes.
 
 
@@ -525,3 +573,29 @@ def test_a_custom_operation_is_kept_whole_and_refused_by_name(tmp_path: Path) ->
     assert small.outputs[0].shape == (1, 1, 6, 6)
     weights = small.model.graph.initializers["w"]
     assert tuple(weights.shape) == WEIGHTS.shape  # type: ignore[arg-type]
+
+
+def test_one_domain_has_one_spelling(tmp_path: Path) -> None:
+    model = small()
+    model.opset_import[0].domain = "ai.onnx"
+    model.graph.node[0].domain = "ai.onnx"
+    network = load_onnx(saved(tmp_path, model))
+    assert network.model.graph.opset_imports == {"": 18}
+    assert [proto.domain for proto in network.to_proto().graph.node] == ["", ""]
+    assert_runs_alike(network, small())
+    model.opset_import.append(helper.make_opsetid("", 18))
+    assert load_onnx(saved(tmp_path, model)).model.graph.opset_imports == {"": 18}
+    model.opset_import[1].version = 17
+    error = refused(saved(tmp_path, model), "unsupported-opset")
+    assert "18" in error.message and "17" in error.message
+
+
+def sparse() -> onnx.SparseTensorProto:
+    values = numpy_helper.from_array(np.array([1, 2], np.float32), "w")
+    return helper.make_sparse_tensor(values, numpy_helper.from_array(np.array([0, 3]), "at"), [4])
+
+
+def test_a_sparse_constant_is_refused_in_a_line(tmp_path: Path) -> None:
+    nodes = [node("Constant", [], ["w"], sparse_value=sparse()), node("Mul", ["x", "w"], ["y"])]
+    model = proto_of(nodes, inputs={"x": (1, 4)}, outputs=["y"])
+    refused(saved(tmp_path, model), "shape-inference")

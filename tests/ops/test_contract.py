@@ -10,18 +10,19 @@ import pytest
 from onnx import helper
 
 from edgecut.demand import demand
+from edgecut.loaders.onnx_file import from_proto
 from edgecut.network import Network
 from edgecut.ops import RULES
 from edgecut.ops.region import Region
 from edgecut.ops.rule import Example, OpRule
 from edgecut.passes.narrow import narrow
-from tests.graphs import network_of, random_inputs, run
+from tests.graphs import proto_of, random_inputs, run
 
 CASES = [(rule, example) for rule in RULES for example in rule.examples()]
 
 
-def single_node(example: Example) -> Network:
-    """The example as a network; a little arithmetic on both sides makes selections visible."""
+def single_node(example: Example) -> onnx.ModelProto:
+    """The example as a model, as a file would hold it."""
     names, shapes, weights = [], {}, {}
     for i, given in enumerate(example.inputs):
         names.append("" if given is None else f"in{i}")
@@ -33,7 +34,11 @@ def single_node(example: Example) -> Network:
     node: onnx.NodeProto = helper.make_node(
         example.op_type, names, outputs, name="node", **example.attributes
     )
-    return network_of([node], inputs=shapes, outputs=outputs, weights=weights, opset=example.opset)
+    return proto_of([node], inputs=shapes, outputs=outputs, weights=weights, opset=example.opset)
+
+
+def loaded(example: Example) -> Network:
+    return from_proto(single_node(example), name="example", where="example.onnx", digest="")
 
 
 def ids(case: tuple[OpRule, Example]) -> str:
@@ -42,10 +47,21 @@ def ids(case: tuple[OpRule, Example]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=ids)
+def test_loading_keeps_the_results(case: tuple[OpRule, Example]) -> None:
+    """What the file says, by its own opset, against the network that is loaded from it."""
+    proto = single_node(case[1])
+    network = loaded(case[1])
+    feeds = random_inputs(network)
+    expected = run(proto.SerializeToString(), feeds)
+    for name, value in run(network, feeds).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
 def test_narrowed_node_equals_selection(case: tuple[OpRule, Example]) -> None:
     """Oracle 1 for a single operation, on random regions of one or all axes of its outputs."""
     _, example = case
-    network = single_node(example)
+    network = loaded(example)
     feeds = random_inputs(network)
     full = run(network, feeds)
     random = np.random.default_rng(1)

@@ -12,6 +12,7 @@ from onnx import helper
 from edgecut.cost import macs_of
 from edgecut.demand import Demand, demand
 from edgecut.network import Network
+from edgecut.ops import rule_for
 from edgecut.ops.region import Region
 from edgecut.passes.narrow import narrow
 from tests.graphs import conv_weights, network_of, random_inputs, run
@@ -318,3 +319,60 @@ def test_max_pool_whose_places_are_read_is_refused() -> None:
 )
 def test_macs_are_what_the_counting_rule_says(network: Network, macs: int) -> None:
     assert macs_of(network.model.graph[0]) == macs
+
+
+# What is too large, and what is nothing.
+
+
+def test_a_reshape_too_large_to_follow_is_not_followed() -> None:
+    network = one("Reshape", (1, 20000, 20000), ints(1, 2, 200_000_000))
+    need = demand(network, {"y0": Region((None, (0,)))})
+    (refusal,) = need.refusals
+    assert "too large" in refusal.reason and need.regions["x"].is_whole
+
+
+def test_a_large_reshape_of_few_wanted_elements_is_followed() -> None:
+    network = one("Reshape", (1, 20000, 20000), ints(1, 4, 100_000_000))
+    need = demand(network, {"y0": Region((None, (1,), (0, 5)))})
+    assert not need.refusals and need.regions["x"].axis(1) == (5000,)
+
+
+@pytest.mark.parametrize("op_type", ["Slice", "Gather", "Split"])
+def test_selecting_nothing_leaves_what_comes_before_whole(op_type: str) -> None:
+    constants = {
+        "Slice": [ints(2), ints(2), ints(1)],
+        "Gather": [ints()],
+        "Split": [ints(0, 6)],
+    }[op_type]
+    names = [f"c{i}" for i in range(len(constants))]
+    how = {} if op_type == "Slice" else {"axis": 1}
+    made = ["a", "rest"] if op_type == "Split" else ["a"]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"]),
+        helper.make_node(op_type, ["h", *names], made, **how),
+        helper.make_node("Concat", ["a", "x"], ["y"], axis=1),
+    ]
+    weights = dict(zip(names, constants, strict=True), w=conv_weights(6, 3, 1, 1))
+    network = network_of(nodes, inputs={"x": (1, 3, 4, 4)}, outputs=["y", "a"], weights=weights)
+    small, need = narrowed(network, {1: [0, 2]})
+    assert "selects nothing" in need.refusals[0].reason and filters(small) == (6, 3, 1, 1)
+
+
+def test_a_reshape_of_nothing_is_carried_along() -> None:
+    nodes = [
+        helper.make_node("Slice", ["x", "none", "none", "axis"], ["a"]),
+        helper.make_node("Reshape", ["a", "shape"], ["b"]),
+        helper.make_node("Concat", ["b", "b"], ["y"], axis=0),
+    ]
+    weights = {"none": ints(0), "axis": ints(1), "shape": ints(5, 0)}
+    weights["shape"] = ints(1, 0)
+    network = network_of(nodes, inputs={"x": (1, 5, 3)}, outputs=["y"], weights=weights)
+    narrowed(network, {0: [1]})
+
+
+def test_an_operation_of_another_domain_has_no_rule() -> None:
+    network = one("Relu", (1, 3))
+    (relu,) = network.model.graph
+    assert rule_for(relu) is not None
+    relu.domain = "acme"
+    assert rule_for(relu) is None

@@ -10,7 +10,10 @@ from onnx import NodeProto, TensorProto, helper
 
 from edgecut.network import Network
 from edgecut.passes.channels import Channels, find_gates, trace
+from edgecut.passes.equalise import depthwise_inputs
+from edgecut.passes.focus_to_conv import focus_to_conv
 from tests.graphs import conv_weights, network_of
+from tests.passes.test_focus_to_conv import focus
 
 node = helper.make_node
 CHANNELS = 4
@@ -128,6 +131,35 @@ OBSTACLES = {
             node("Slice", ["c", "start", "end", "axes"], ["b"]),
         ],
         ints(pads=[0, 1, 0, 0, 0, 0, 0, 0], start=[0], end=[CHANNELS], axes=[1]),
+    ),
+    "Pad of channels on one side, crop on the other": (
+        [node("Pad", ["a", "pads"], ["b"])],
+        ints(pads=[0, 1, 0, 0, 0, -1, 0, 0]),
+    ),
+    "Resize of channels that keeps their number": (
+        [
+            node(
+                *("Resize", ["a", "", "scales"], ["b"]),
+                mode="nearest",
+                nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric",
+            )
+        ],
+        constants(scales=[1, 1.2, 1, 1]),
+    ),
+    "Concat with constants": (
+        [
+            node("Conv", ["x", "half"], ["c"]),
+            node("Concat", ["c", "rest"], ["b"], axis=1),
+        ],
+        {
+            "half": conv_weights(CHANNELS // 2, 3, 1, 1),
+            "rest": conv_weights(1, CHANNELS // 2, 8, 8),
+        },
+    ),
+    "Add of what constants give": (
+        [node("Relu", ["rest"], ["c"]), node("Add", ["a", "c"], ["b"])],
+        {"rest": conv_weights(1, CHANNELS, 8, 8)},
     ),
     "Softmax": ([node("Softmax", ["a"], ["b"], axis=1)], {}),
     "unknown operation": ([node("LRN", ["a"], ["b"], size=3)], {}),
@@ -247,3 +279,44 @@ def test_values_of_unknown_shape_are_no_obstacle_elsewhere() -> None:
         node("ReduceSum", ["z0"], ["z"], keepdims=0),
     ]
     assert is_free(between(nodes, outputs=("y", "z")))
+
+
+def test_a_join_with_constants_leaves_the_others_free() -> None:
+    nodes, weights = OBSTACLES["Concat with constants"]
+    network = between(nodes, weights=weights)
+    channels = traced(network)
+    fixed = channels.of(value(network, "b"), channels.fixed)
+    assert fixed.tolist() == [False, False, True, True]
+
+
+def test_a_gate_that_spreads_over_another_axis_is_none() -> None:
+    nodes = [
+        node("Mul", ["a", "five"], ["m"]),
+        node("Sigmoid", ["m"], ["g"]),
+        node("Mul", ["a", "g"], ["z"]),
+        node("Relu", ["a"], ["b"]),
+    ]
+    network = between(nodes, outputs=("y", "z"), weights=constants(five=np.ones((1, 2, 1, 1, 1))))
+    assert find_gates(network.model.graph) == {}
+
+
+def foreign(network: Network, op_type: str) -> Network:
+    """The network in which this operation is another domain's of the same name."""
+    model = network.editable()
+    for each in model.graph:
+        each.domain = "acme" if each.op_type == op_type else ""
+    return network.evolve(model, "foreign")
+
+
+def test_an_operation_of_another_domain_is_not_taken_for_the_standard_one() -> None:
+    network = between(SILU)
+    assert find_gates(network.model.graph) and depthwise_inputs(network) == ["b"]
+    for op_type in ("Mul", "Sigmoid"):
+        assert find_gates(foreign(network, op_type).model.graph) == {}
+    assert depthwise_inputs(foreign(network, "Conv")) == []
+    assert traced(foreign(network, "Conv")).fixed.all()
+    space = focus(pads=[1, 1, 1, 1])
+    assert focus_to_conv(space) is not space
+    for op_type in ("Conv", "Concat", "Slice"):
+        other = foreign(space, op_type)
+        assert focus_to_conv(other) is other

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, event, given, settings
 from onnx import NodeProto, helper
 
 from edgecut.network import Network
-from edgecut.passes.equalise import LARGEST_RATIO, depthwise_inputs, equalise
+from edgecut.passes.channels import trace
+from edgecut.passes.equalise import GATE_RATIO, LARGEST_RATIO, depthwise_inputs, equalise
 from edgecut.quantise.ranges import channel_ranges
 from tests.graphs import conv_weights, network_of, random_inputs, run
 from tests.passes.test_channels import CARRIERS, CHANNELS, OBSTACLES
+from tests.strategies import carrying_networks
 
 node = helper.make_node
 SPREAD = np.array([0.02, 40.0, 1.0, 5.0], np.float32)
@@ -38,7 +41,7 @@ def spread(nodes: Sequence[NodeProto], weights: dict[str, np.ndarray], *others: 
 
 
 def peaks_of(network: Network) -> dict[str, np.ndarray]:
-    samples = [random_inputs(network)["x"]]
+    samples = [random_inputs(network)[network.image.name]]
     ranges = channel_ranges(network, depthwise_inputs(network), samples)
     return {name: found.peak for name, found in ranges.items()}
 
@@ -61,7 +64,7 @@ def test_peaks_are_equal_afterwards_and_the_output_is_the_same(name: str) -> Non
     before, after = peaks_of(full)["b"], peaks_of(even)["b"]
     assert before.max() / before.min() > 100
     # Channels below the floor of the ratio stay smaller; none of these are.
-    if before.max() / before.min() < LARGEST_RATIO and name not in ("MaxPool", "Add of itself"):
+    if before.max() / before.min() < LARGEST_RATIO:
         np.testing.assert_allclose(after, after.mean(), rtol=1e-3)
     assert after.max() / after.min() < before.max() / before.min()
 
@@ -131,3 +134,34 @@ def test_depthwise_inputs_are_named_once() -> None:
     ]
     weights = {"e": conv_weights(CHANNELS, 1, 1, 1), "half": conv_weights(2, 2, 1, 1)}
     assert depthwise_inputs(spread(nodes, weights)) == ["b"]
+
+
+@given(full=carrying_networks())
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+def test_random_networks_stay_the_same_and_free_peaks_become_equal(full: Network) -> None:
+    before = peaks_of(full)
+    even = equalise(full, before)
+    event("equalised" if even is not full else "nothing to do")
+    assert_exact(full, even)
+    after = peaks_of(even) if even is not full else {}
+    for name in after:
+        if is_free_and_alone(full, name, before):
+            event("equal peaks")
+            np.testing.assert_allclose(after[name], after[name].mean(), rtol=1e-3)
+
+
+def is_free_and_alone(full: Network, name: str, peaks: dict[str, np.ndarray]) -> bool:
+    """Whether no other tensor and no channel of its own has a say in this tensor's factors."""
+    channels, peak = trace(full.model.graph), peaks[name]
+    if not 0 < peak.max() < LARGEST_RATIO * peak.min():
+        return False
+    classes = channels.classes(name)
+    shared = any(np.isin(channels.classes(n), classes).any() for n in peaks if n != name)
+    gated = any(
+        np.isin(channels.classes(str(g.z.name)), classes).any() for g in channels.gates.values()
+    )
+    asks = peak.max() > GATE_RATIO * np.exp(np.mean(np.log(peak))) or not gated
+    repeated = len(set(classes.tolist())) < len(classes)
+    return bool(asks and not (shared or repeated or channels.fixed[classes].any()))

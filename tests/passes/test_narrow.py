@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 from onnx import helper
 
+from edgecut import cutout
 from edgecut.demand import demand
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.ops.region import Region
 from edgecut.passes.narrow import narrow
 from tests.graphs import conv_weights, network_of, random_inputs, run
+from tests.strategies import NAMES, keep_lists, networks
 
 IMAGE = {"x": (1, 6, 4, 4)}
 node = helper.make_node
@@ -233,3 +236,38 @@ def test_one_weight_can_be_a_parameter_of_unknown_operations() -> None:
     )
     assert weights(cut(network, {"y": only(0, 2)})) == {"w": (2, 6, 1, 1)}
     assert weights(cut(network, {"y": only(0, 7)}))["w"] == (6, 6, 1, 1)
+
+
+def test_what_selects_nothing_stays_as_it_is() -> None:
+    network = network_of(
+        [
+            node("Conv", ["x", "w"], ["a"]),
+            node("Slice", ["a", "two", "two", "one"], ["b"]),
+            node("Slice", ["x", "one", "two", "one"], ["c"]),
+            node("Concat", ["b", "c", "x"], ["y"], axis=1),
+        ],
+        inputs=IMAGE,
+        outputs=["y"],
+        weights={"w": conv_weights(4, 6, 1, 1), "one": np.array([1]), "two": np.array([2])},
+    )
+    cut(network, {"y": only(0, 3)})
+    cut(network, {})
+
+
+@given(network=networks(gaps=True, most_steps=6), keep=keep_lists)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_a_cut_is_exact_or_leaves_no_slot_and_says_so(network: Network, keep: list[str]) -> None:
+    assert network.categories is not None
+    kept = [NAMES.index(name) for name in keep]
+    gone = [entry.output for entry in network.categories.outputs if not entry.kept(kept)]
+    if gone:
+        with pytest.raises(EdgecutError) as error:
+            cutout.cut(network, keep)
+        assert (error.value.code, error.value.where) == ("bad-slots", gone[0])
+        return
+    small, done = cutout.cut(network, keep)
+    feeds = random_inputs(network)
+    full, got = run(network, feeds), run(small, feeds)
+    for name, value in full.items():
+        axis, slots = done.selection.get(name, (0, tuple(range(len(value)))))
+        np.testing.assert_allclose(got[name], np.take(value, slots, axis), rtol=1e-4, atol=1e-4)

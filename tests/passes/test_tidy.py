@@ -56,13 +56,8 @@ def custom() -> Network:
     return from_proto(proto, name="custom", where="custom.onnx", digest="")
 
 
-def test_a_custom_operation_is_carried_along_or_refused() -> None:
-    try:
-        small = tidy(custom())
-    except EdgecutError as error:
-        assert error.code == "tidy-failed" and "custom" in error.message
-    else:
-        assert [n.op_type for n in small.model.graph] == ["Fancy", "Relu"]
+def test_a_custom_operation_is_carried_along() -> None:
+    assert [n.op_type for n in tidy(custom()).model.graph] == ["Fancy", "Relu"]
 
 
 @pytest.mark.parametrize("message", ["first line\nsecond line", ""])
@@ -80,9 +75,15 @@ def test_what_onnxsim_raises_becomes_one_line(
     assert error.value.code == "tidy-failed" and "\n" not in error.value.message
 
 
-def test_a_changed_result_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnxsim_does_not_write_to_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def talk(proto: object) -> None:
+        print("[bold magenta]larger than 2GB")
+        raise RuntimeError("and fails")
+
     network = example()
-    monkeypatch.setattr(onnxsim, "simplify", lambda proto: (proto, False))
-    with pytest.raises(EdgecutError) as error:
+    monkeypatch.setattr(onnxsim, "simplify", talk)
+    with pytest.raises(EdgecutError):
         tidy(network)
-    assert error.value.code == "tidy-failed"
+    assert capfd.readouterr() == ("", "")

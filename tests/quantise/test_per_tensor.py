@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from edgecut.discovery import with_categories
 from edgecut.network import Network
@@ -75,6 +77,106 @@ def test_gates_are_bounded_where_they_saturate() -> None:
     assert high == float("inf") and low == pytest.approx(expected)
     restored = [name for name in prepared.bounds if name != "z"]
     assert len(restored) == 1 and prepared.bounds[restored[0]] == (-SATURATION, SATURATION)
+
+
+def gated(*steps: NodeProto, outputs: Sequence[str] = ("y",), **factors: object) -> Network:
+    """conv -> z, then the given steps to y."""
+    weights = {name: np.array(factor, np.float32) for name, factor in factors.items()}
+    weights["w"] = conv_weights(4, 3, 1, 1) * 20
+    nodes = [node("Conv", ["x", "w"], ["z"]), *steps]
+    return network_of(nodes, inputs={"x": (1, 3, 6, 6)}, outputs=outputs, weights=weights)
+
+
+SILU = [node("Sigmoid", ["z"], ["g"]), node("Mul", ["z", "g"], ["y"])]
+
+
+def branch(name: str) -> GraphProto:
+    out = helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, (1, 4, 6, 6))
+    return helper.make_graph([node("Neg", ["z"], [f"{name}_out"])], name, [], [out])
+
+
+READERS = {
+    "an operation": [*SILU, node("Add", ["y", "z"], ["also"])],
+    "an output": [*SILU, node("Identity", ["x"], ["also"])],
+    "a subgraph": [
+        *SILU,
+        node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        node("Cast", ["sum"], ["flag"], to=TensorProto.BOOL),
+        node("If", ["flag"], ["also"], then_branch=branch("yes"), else_branch=branch("no")),
+    ],
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_others_read_below_saturation_is_not_clipped(reader: str) -> None:
+    alone = gated(*SILU)
+    assert prepare(alone, samples(alone)).bounds == {"z": (-SATURATION, float("inf"))}
+    more = ["z"] if reader == "an output" else []
+    shared = gated(*READERS[reader], outputs=["y", "also", *more])
+    assert prepare(shared, samples(shared)).bounds == {}
+
+
+@pytest.mark.parametrize(
+    "factor", [1.702, [1.702], [[[1.702]]], np.full((1, 4, 1, 1), 1.702), np.full((4, 6, 6), 1.702)]
+)
+def test_a_factor_on_the_way_to_the_sigmoid(factor: object) -> None:
+    """x * sigmoid(1.702 x), the quick form of GELU, however its factor is written."""
+    steps = [
+        node("Mul", ["z", "k"], ["m"]),
+        node("Sigmoid", ["m"], ["g"]),
+        node("Mul", ["z", "g"], ["y"]),
+    ]
+    network = gated(*steps, k=factor)
+    bounds = prepare(network, samples(network)).bounds
+    assert bounds["m"] == (-SATURATION, SATURATION)
+    assert bounds["z"][0] == pytest.approx(-SATURATION / 1.702)
+
+
+def test_factors_multiply() -> None:
+    steps = [
+        node("Mul", ["z", "k"], ["m"]),
+        node("Mul", ["half", "m"], ["n"]),
+        node("Sigmoid", ["n"], ["g"]),
+        node("Mul", ["g", "z"], ["y"]),
+    ]
+    network = gated(*steps, k=np.array([4, 2, 4, 4]).reshape(4, 1, 1), half=0.5)
+    bounds = prepare(network, samples(network)).bounds
+    assert bounds["n"] == (-SATURATION, SATURATION)
+    assert bounds["m"] == (-2 * SATURATION, 2 * SATURATION)
+    # The second channel, whose factors come to 1, is the last to saturate.
+    assert bounds["z"][0] == pytest.approx(-SATURATION)
+
+
+def test_a_factor_that_turns_round_leaves_the_lower_side_alone() -> None:
+    steps = [
+        node("Mul", ["z", "k"], ["m"]),
+        node("Sigmoid", ["m"], ["g"]),
+        node("Mul", ["z", "g"], ["y"]),
+    ]
+    network = gated(*steps, k=-1.0)
+    bounds = prepare(network, samples(network)).bounds
+    found = channel_ranges(network, ["z"], samples(network))["z"]
+    assert bounds["z"][0] == pytest.approx(found.low.min()) and found.low.min() < -SATURATION
+
+
+def test_a_factor_of_the_model_beside_one_of_the_equaliser() -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["z"]),
+        node("Mul", ["z", "k"], ["m"]),
+        node("Sigmoid", ["m"], ["g"]),
+        node("Mul", ["z", "g"], ["h"]),
+        node("Conv", ["h", "d"], ["y"], group=4),
+    ]
+    weights = {
+        "w": conv_weights(4, 3, 1, 1) * SPREAD.reshape(-1, 1, 1, 1),
+        "d": conv_weights(4, 1, 3, 3),
+        "k": np.array(1.702, np.float32),
+    }
+    network = network_of(nodes, inputs={"x": (1, 3, 6, 6)}, outputs=["y"], weights=weights)
+    prepared = prepare(network, samples(network))
+    assert set(prepared.bounds) == {"z", "z/restored", "m"}
+    high = SATURATION / np.float32(1.702)
+    assert prepared.bounds["z/restored"] == pytest.approx((-high, high))
 
 
 def test_values_beyond_the_bound_do_not_reach_the_output() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.quantise.ranges import ChannelRange, channel_ranges
 from tests.graphs import conv_weights, network_of, random_inputs, run
@@ -65,3 +66,13 @@ def test_the_network_is_left_alone() -> None:
     before = network.to_bytes()
     channel_ranges(network, ["a"], [random_inputs(network)["x"]])
     assert network.to_bytes() == before
+
+
+@pytest.mark.parametrize("names", [[], ["y"]])
+def test_an_input_beside_the_image_is_refused(names: list[str]) -> None:
+    nodes = [node("Mul", ["x", "factor"], ["y"])]
+    shapes = {"x": (1, 3, 6, 6), "factor": (1,)}
+    network = network_of(nodes, inputs=shapes, outputs=["y"])
+    with pytest.raises(EdgecutError, match="'factor' beside its image") as caught:
+        channel_ranges(network, names, [random_inputs(network)["x"]])
+    assert caught.value.code == "several-inputs"
