@@ -46,7 +46,7 @@ def _filled(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 model = chained(
     click.argument("model"),
     text("--labels", "SET|FILE", "Category names: coco80, ... or a file."),
-    text("--slots", "OUTPUT:AXIS:LAYOUT", "Where they are: output:2:5+80."),
+    text("--slots", "OUTPUT:AXIS:LAYOUT,..", "Where they are: output:2:5+80."),
     text("--weights", "FILE", "State dict for a MODULE:FACTORY model."),
     text("--input-shape", "1x3xHxW", "Sizes of dynamic input axes."),
     click.option("--trust", is_flag=True, help="Read a .pt2 file, which can run code."),

@@ -13,9 +13,9 @@ from edgecut.network import Network
 from edgecut.passes.channels import trace
 from edgecut.passes.equalise import GATE_RATIO, LARGEST_RATIO, depthwise_inputs, equalise
 from edgecut.quantise.ranges import channel_ranges
+from tests.carriers import carrying_networks
 from tests.graphs import conv_weights, network_of, random_inputs, run
 from tests.passes.test_channels import CARRIERS, CHANNELS, OBSTACLES
-from tests.strategies import carrying_networks
 
 node = helper.make_node
 SPREAD = np.array([0.02, 40.0, 1.0, 5.0], np.float32)
