@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ class Unsupported(Exception):
     """Raised by a rule for a form of its operation that it does not understand."""
 
 
-class OpRule:
+class OpRule(ABC):
     """One operation, or several that behave alike. Rules are pure: they answer, others act.
 
     They see nodes of opset 13 or newer; the loader converts what is older.
@@ -71,13 +72,13 @@ class OpRule:
 
     op_types: tuple[str, ...] = ()
 
+    @abstractmethod
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         """What the node needs of its inputs to give the wanted regions (None: output unused).
 
         Raises:
             Unsupported: the node is of a form that the rule does not understand.
         """
-        raise NotImplementedError
 
     def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
         """How the unnarrowed node changes under this flow; nothing, for most operations."""
@@ -87,9 +88,9 @@ class OpRule:
         """Multiply-accumulates of one inference; see ``edgecut.cost`` for what counts."""
         return 0
 
+    @abstractmethod
     def examples(self) -> Sequence[Example]:
         """Nodes on which the contract test tries the rule."""
-        raise NotImplementedError
 
 
 def op_of(node: ir.Node) -> str:
