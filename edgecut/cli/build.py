@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command(name="build")
 @options.model
 @options.keep
+@options.scores
 @options.samples
 @click.option(
     "--limit",

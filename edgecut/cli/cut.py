@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command(name="cut")
 @options.model
 @options.keep
+@options.scores
 @options.samples
 @options.text("--out", "FILE", "The .onnx file to write.", required=True)
 @options.as_json

@@ -20,6 +20,16 @@ keep = click.option(
     "--keep", required=True, metavar="NAMES", help="Categories to keep, separated by commas."
 )
 
+# One way so far; the option names it, and keeps its place for others.
+scores = click.option(
+    "--scores",
+    type=click.Choice(["exact"]),
+    default="exact",
+    show_default=True,
+    expose_value=False,
+    help="Scores of the kept categories: those of the full network.",
+)
+
 
 def chained(*options: Decorator) -> Decorator:
     """Several decorators as one, first on top."""
