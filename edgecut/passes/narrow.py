@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut import edit
-from edgecut.demand import Demand, key
+from edgecut.demand import Demand, demand, key
 from edgecut.errors import EdgecutError
 from edgecut.ops import rule_for
 from edgecut.ops.region import WHOLE, Indices, Region
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgecut.network import Network
 
 
-def narrow(network: Network, demand: Demand, wanted: Mapping[str, Region]) -> Network:
+def narrow(network: Network, need: Demand, wanted: Mapping[str, Region]) -> Network:
     """The network that holds of every tensor just the demanded region.
 
     Weights are sliced, dead nodes and weights are not carried over, nothing is masked. Graph
@@ -30,7 +30,8 @@ def narrow(network: Network, demand: Demand, wanted: Mapping[str, Region]) -> Ne
     """
     # A clone, because nodes that hold subgraphs move over as they are.
     model = network.editable()
-    return network.evolve(_Surgery(model, demand).operated(wanted), "narrow")
+    before = demand(network, {}).regions
+    return network.evolve(_Surgery(model, need, before).operated(wanted), "narrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,11 @@ class _Held:
 class _Surgery:
     """One run over a graph: the new nodes and weights, and what stands for each old value."""
 
-    def __init__(self, model: ir.Model, demand: Demand) -> None:
+    def __init__(self, model: ir.Model, demand: Demand, before: Mapping[str, Region]) -> None:
         self.model = model
         self.old = model.graph
         self.demand = demand
+        self.before = before  # what the old graph needs for all of its outputs
         self.held: dict[str, _Held] = {}
         self.nodes: list[ir.Node] = []
         self.weights: dict[str, ir.Value] = {}
@@ -101,7 +103,7 @@ class _Surgery:
         selects = bool(rewrite.take) or rewrite.looked_up is not None
         if selects and self._is_untouched(old):
             rewrite = Rewrite()
-            flow = Flow(inputs=(WHOLE,) * len(old.inputs), outputs=flow.outputs)
+            flow = Flow(inputs=(WHOLE,) * len(old.inputs), outputs=(WHOLE,) * len(old.outputs))
         elif rewrite.take:
             self._take(old, flow, rewrite)
             return
@@ -143,13 +145,14 @@ class _Surgery:
 
     def _is_untouched(self, old: ir.Node) -> bool:
         """Whether a selection stays as it is: of all there ever was, it gives all it ever gave."""
-        source, regions = old.inputs[0], self.demand.regions
-        given = [regions.get(str(value.name)) for value in old.outputs]
+        source, names = old.inputs[0], [str(value.name) for value in old.outputs]
         held = None if source is None else self._holding(source).region
+        given = [self.demand.regions.get(name) for name in names]
         return (
             held is not None
             and held.is_whole
-            and all(region is not None and region.is_whole for region in given)
+            and None not in given
+            and given == [self.before.get(name) for name in names]
         )
 
     def _move(self, old: ir.Node) -> None:

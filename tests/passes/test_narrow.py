@@ -101,6 +101,26 @@ def test_keeping_everything_gives_the_same_graph() -> None:
     assert small.to_bytes() == network.to_bytes()
 
 
+def test_slices_that_read_part_of_each_other_stay_when_everything_is_kept() -> None:
+    network = network_of(
+        [
+            node("Slice", ["x", "zero", "end", "rows", "two"], ["a"]),
+            node("Slice", ["a", "zero", "end", "columns", "two"], ["y"]),
+        ],
+        inputs=IMAGE,
+        outputs=["y"],
+        weights={
+            "zero": np.array([0]),
+            "end": np.array([4]),
+            "two": np.array([2]),
+            "rows": np.array([2]),
+            "columns": np.array([3]),
+        },
+    )
+    small = narrow(network, demand(network, {}), {})
+    assert list(small.to_proto().graph.node) == list(network.to_proto().graph.node)
+
+
 def test_an_output_that_shows_less_than_its_readers_need() -> None:
     network = network_of(
         [node("Relu", ["x"], ["a"]), node("Softmax", ["a"], ["y"], axis=1)],
