@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgecut.appraise import bench, evaluate
+    from edgecut.bundle import gains
     from edgecut.errors import EdgecutError
     from edgecut.pipeline import build, cut, verify
     from edgecut.source import SampleSource, Source, load
@@ -37,6 +38,7 @@ __all__ = [
     "build",
     "cut",
     "evaluate",
+    "gains",
     "load",
     "verify",
 ]
@@ -48,6 +50,7 @@ _HOMES = {
     "load": "source",
     "bench": "appraise",
     "evaluate": "appraise",
+    "gains": "bundle",
     "build": "pipeline",
     "cut": "pipeline",
     "verify": "pipeline",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecut import bundle
 from edgecut.artifact import Artifact, Emitted
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError, EdgecutWarning
@@ -35,6 +36,7 @@ def evaluate(
     images: str | None = None,
     limit: int | None = None,
     model: str | None = None,
+    gains: Mapping[str, float] | None = None,
     tell: Tell = nobody,
 ) -> list[dict[str, Any]]:
     """Accuracy per kept category of the full network, the cut one, and every artifact.
@@ -47,6 +49,7 @@ def evaluate(
         images: the folder of a COCO json's images.
         limit: at most that many.
         model: the full model, where it is no longer where the report says.
+        gains: category -> gain, for all that is judged; by default, and for the others, neutral.
         tell: told of progress.
 
     Returns:
@@ -54,7 +57,8 @@ def evaluate(
         classifiers; ``what`` is ``full``, ``cut`` or an artifact's path.
 
     Raises:
-        EdgecutError: what ``open_bundle`` and ``evaluate.evaluate`` raise.
+        EdgecutError: ``no-attention`` where there are gains and the bundle takes none, what
+            ``Attention.gains``, ``open_bundle`` and ``evaluate.evaluate`` raise.
 
     Warns:
         EdgecutWarning: images that could not be used, and were left out.
@@ -69,13 +73,16 @@ def evaluate(
         limit=limit,
     )
     assert opened.network.categories is not None
+    if gains and opened.network.attention is None:
+        raise bundle.no_attention(folder)
     judged_on = samples.open(full)
     with ExitStack() as stack:
         rows = judge(
-            _subjects(opened, full, stack),
+            _subjects(opened, full, gains or {}, stack),
             judged_on,
             keep=opened.network.categories.names,
             rules=read_recipe(samples.recipe).detections,
+            taxonomy=full.categories.tree if full.categories else None,
             progress=lambda done, total: tell("evaluate", done, total),
         )
     for remark in judged_on.remarks:
@@ -93,16 +100,19 @@ def _recipe_of(opened: OpenBundle) -> str:
     return opened.samples.recipe
 
 
-def _subjects(opened: OpenBundle, full: Network, stack: ExitStack) -> dict[str, Subject]:
+def _subjects(
+    opened: OpenBundle, full: Network, gains: Mapping[str, float], stack: ExitStack
+) -> dict[str, Subject]:
     """Everything that is judged, running until the stack closes."""
+    cut = opened.network
     subjects = {
-        "full": _subject(stack.enter_context(running(full)), full),
-        "cut": _subject(stack.enter_context(running(opened.network)), opened.network),
+        "full": _subject(stack.enter_context(running(full)), full, gains),
+        "cut": _subject(stack.enter_context(running(cut)), cut, gains),
     }
     for artifact in _distinct(opened.artifacts):
         path = opened.folder / artifact.path
         runtime = open_runtime(path, artifact.format, artifact.inputs, artifact.outputs, threads=2)
-        subjects[artifact.path] = _subject(stack.enter_context(runtime), opened.network)
+        subjects[artifact.path] = _subject(stack.enter_context(runtime), cut, gains)
     return subjects
 
 
@@ -173,10 +183,13 @@ def bench(
     return timings
 
 
-def _subject(runtime: Any, network: Network) -> Subject:
+def _subject(runtime: Any, network: Network, gains: Mapping[str, float]) -> Subject:
     assert network.categories is not None
-    name = network.image.name
-    return Subject(run=lambda tensor: runtime.run({name: tensor}), categories=network.categories)
+    name, attention = network.image.name, network.attention
+    beside = {attention.input: attention.gains(gains)} if attention else {}
+    return Subject(
+        run=lambda tensor: runtime.run({name: tensor, **beside}), categories=network.categories
+    )
 
 
 def _distinct(artifacts: Sequence[Artifact]) -> list[Artifact]:

@@ -11,13 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgecut.artifact import Artifact, Emitted, Port
+from edgecut.attention import Attention
 from edgecut.cost import Cost
 from edgecut.errors import EdgecutError
 from edgecut.network import digest_of
 from edgecut.target import FORMATS, SCHEMES
+
+if TYPE_CHECKING:
+    from edgecut.attention import Gains, Wishes
 
 MANIFEST_SCHEMA = "edgecut.manifest/1"
 REPORT_SCHEMA = "edgecut.report/1"
@@ -181,6 +185,46 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
             hint="build again with this version",
         )
     return data
+
+
+def gains(source: Attention | Path | str, wishes: Wishes) -> Gains:
+    """The gains for a bundle's artifacts, by category: float32 of shape (1, slots).
+
+    >>> gains("dist", {"car": 2.0, "dog": 0.5})  # doctest: +SKIP
+
+    Args:
+        source: an attention, or the folder that ``build`` wrote with ``attention``.
+        wishes: category -> gain, the others stay neutral; or a gain for each slot, in order.
+
+    Raises:
+        EdgecutError: ``no-attention``, ``not-a-bundle``, ``other-schema``, or what
+            ``Attention.gains`` raises.
+    """
+    if not isinstance(source, Attention):
+        source = read_attention(Path(source))
+    return source.gains(wishes)
+
+
+def read_attention(folder: Path) -> Attention:
+    """The attention of a bundle's artifacts, as its manifest tells of it.
+
+    Raises:
+        EdgecutError: ``no-attention``, ``bad-attention``, ``not-a-bundle`` or ``other-schema``.
+    """
+    path = folder / MANIFEST
+    told = read_json(path, MANIFEST_SCHEMA).get("attention")
+    if told is None:
+        raise no_attention(folder)
+    return Attention.from_json(told, where=str(path))
+
+
+def no_attention(folder: Path) -> EdgecutError:
+    """The error of a bundle that takes no gains."""
+    return EdgecutError(
+        f"the artifacts in {folder} take no gains",
+        code="no-attention",
+        hint="build again with --attention, from a network that takes gains",
+    )
 
 
 def artifact_to_json(artifact: Artifact) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecut.errors import EdgecutError
+from edgecut.keep import kept
+from edgecut.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,52 +36,63 @@ class OutputSlots:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryMap:
-    """The categories of a network. An output without an entry belongs to all of them."""
+    """The categories of a network. An output without an entry belongs to all of them.
+
+    ``names`` are those that have slots: all leaves of the taxonomy, and those of its parents that
+    the network scores as well. Without a taxonomy nothing is a kind of anything else.
+    """
 
     names: tuple[str, ...]
     outputs: tuple[OutputSlots, ...]
     source: str
+    taxonomy: Taxonomy | None = None
+
+    @property
+    def tree(self) -> Taxonomy:
+        """The taxonomy; a flat one where none is known."""
+        return self.taxonomy or Taxonomy.flat(self.names)
+
+    def nodes(self) -> tuple[int, ...]:
+        """The node of ``tree`` that each of ``names`` is."""
+        tree = self.tree
+        position = {name: node for node, name in enumerate(tree.names)}
+        return tuple(position[name] for name in self.names)
+
+    def fits(self) -> bool:
+        """Whether the taxonomy knows every name, and every leaf of it has a slot."""
+        tree = self.tree
+        leaves = {tree.names[leaf] for leaf in tree.leaves}
+        return leaves <= set(self.names) <= set(tree.names)
 
     def indices(self, keep: Sequence[str], *, where: str) -> tuple[int, ...]:
-        """Indices of the named categories, ascending and without repeats.
+        """Indices into ``names`` of what a keep-list keeps, ascending and without repeats.
+
+        ``edgecut.keep`` has the table of its entries: ``car``, ``vehicle/*``, ``!dog``, ...
 
         Raises:
-            EdgecutError: ``empty-keep``, ``unknown-category`` (with the closest name), or
-                ``bad-slots`` where an output would be left without a slot.
+            EdgecutError: what ``keep.kept`` raises, or ``bad-slots`` where an output would be left
+                without a slot.
         """
-        wanted = [name.strip() for name in keep if name.strip()]
-        if not wanted:
-            raise EdgecutError(
-                "the keep-list is empty: name at least one category",
-                code="empty-keep",
-                hint=f"for example --keep {self.names[0]}",
-            )
-        found = tuple(sorted({self._index(name, where) for name in wanted}))
+        position = {node: index for index, node in enumerate(self.nodes())}
+        chosen = kept(self.tree, position.keys(), keep, where=where)
+        found = tuple(sorted(position[node] for node in chosen))
         for entry in self.outputs:
             if not entry.kept(found):
+                names = ", ".join(self.names[i] for i in found)
                 raise EdgecutError(
-                    f"output '{entry.output}' of {where} has no slot for {', '.join(wanted)}",
+                    f"output '{entry.output}' of {where} has no slot for {names}",
                     code="bad-slots",
                     where=entry.output,
                     hint="keep a category more, or leave the output whole: name others by --slots",
                 )
         return found
 
-    def _index(self, name: str, where: str) -> int:
-        folded = [known.casefold() for known in self.names]
-        if name.casefold() in folded:
-            return folded.index(name.casefold())
-        close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-        meant = " or ".join(f"'{self.names[folded.index(match)]}'" for match in close)
-        suggestion = f"did you mean {meant}? " if close else ""
-        raise EdgecutError(
-            f"'{name}' is not a category of {where} ({len(self.names)} categories)",
-            code="unknown-category",
-            hint=f"{suggestion}`edgecut inspect` lists them all",
-        )
-
     def restricted(self, keep: Sequence[int]) -> CategoryMap:
-        """The map of the network that was cut to these categories."""
+        """The map of the network that was cut to these categories.
+
+        The taxonomy keeps them and what is above them, so that a parent still names all of its
+        kept leaves.
+        """
         position = {old: new for new, old in enumerate(keep)}
         outputs = tuple(
             OutputSlots(
@@ -94,6 +106,21 @@ class CategoryMap:
             )
             for entry in self.outputs
         )
+        nodes = self.nodes()
         return CategoryMap(
-            names=tuple(self.names[i] for i in keep), outputs=outputs, source=self.source
+            names=tuple(self.names[i] for i in keep),
+            outputs=outputs,
+            source=self.source,
+            taxonomy=self.taxonomy and self.taxonomy.restricted(nodes[i] for i in keep),
         )
+
+
+def one_slot_per_node(taxonomy: Taxonomy, output: str, *, source: str) -> CategoryMap:
+    """The map of a network that scores every node, in order, on axis 1 of one output."""
+    slots = OutputSlots(
+        output=output,
+        axis=1,
+        slots=tuple(range(len(taxonomy.names))),
+        reason="one slot per node of the taxonomy",
+    )
+    return CategoryMap(names=taxonomy.names, outputs=(slots,), source=source, taxonomy=taxonomy)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgecut.attention import Attention
 from edgecut.categories import CategoryMap
 from edgecut.cost import Cost, cost
-from edgecut.demand import Refusal, demand
+from edgecut.demand import Demand, Refusal, demand
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.ops.region import Region
@@ -28,8 +29,11 @@ class Cut:
 def cut(network: Network, keep: Sequence[str]) -> tuple[Network, Cut]:
     """The sub-network for these categories, in the full network's slot order, and what it saved.
 
+    ``keep`` may name parents and exclude: ``edgecut.keep`` has the table.
+
     Raises:
-        EdgecutError: ``no-categories``, ``empty-keep`` or ``unknown-category``.
+        EdgecutError: ``no-categories``, ``no-attention`` where no gain is left, or what
+            ``CategoryMap.indices`` raises.
     """
     categories = categories_of(network)
     kept = categories.indices(keep, where=network.name)
@@ -42,8 +46,11 @@ def cut(network: Network, keep: Sequence[str]) -> tuple[Network, Cut]:
         output: Region().with_axis(axis, slots) for output, (axis, slots) in selection.items()
     }
     need = demand(network, wanted)
-    small = narrow(network, need, wanted)
-    small = small.evolve(small.model, "cut", categories=categories.restricted(kept))
+    gains = _gains_of(network, need)
+    small = narrow(network, need, wanted, inputs=[gains.input] if gains else [])
+    small = small.evolve(
+        small.model, "cut", categories=categories.restricted(kept), attention=gains
+    )
     return small, Cut(
         keep=tuple(categories.names[i] for i in kept),
         selection=selection,
@@ -51,6 +58,22 @@ def cut(network: Network, keep: Sequence[str]) -> tuple[Network, Cut]:
         full=cost(network),
         cut=cost(small),
     )
+
+
+def _gains_of(network: Network, need: Demand) -> Attention | None:
+    """The gains that the kept scores read: those of the kept categories and of what is above."""
+    whole = network.attention
+    if whole is None:
+        return None
+    region = need.regions.get(whole.input)
+    if region is None:
+        raise EdgecutError(
+            f"no gain of {network.name} acts on the kept categories",
+            code="no-attention",
+            hint="leave --attention out",
+        )
+    slots = region.axis(1)
+    return whole if slots is None else whole.restricted(slots)
 
 
 def categories_of(network: Network) -> CategoryMap:

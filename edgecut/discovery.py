@@ -6,16 +6,19 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.category_json import from_json, to_json
+from edgecut.category_set import taxonomy_of
 from edgecut.errors import EdgecutError
 from edgecut.network import Network, TensorSpec
 from edgecut.ops.elementwise import Elementwise
 from edgecut.ops.movement import blocks
 from edgecut.ops.rule import Unsupported, attribute, op_of, shape_of
+from edgecut.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -32,7 +35,12 @@ _SLOTS = re.compile(rf"(.+?):(-?\d{{1,2}}):{_LAYOUT}(?:,(?=.)|\Z)", re.ASCII)
 
 
 def with_categories(
-    network: Network, names: Sequence[str] | None, *, source: str, slots: str | None = None
+    network: Network,
+    names: Sequence[str] | None,
+    *,
+    source: str,
+    slots: str | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> Network:
     """The network with its category map.
 
@@ -44,6 +52,8 @@ def with_categories(
             LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``. Where two parts have
             as many slots as there are categories, a ``c`` marks theirs: ``4+4c``. Commas part the
             descriptions of several outputs.
+        taxonomy: the tree whose leaves the names are; that of a shipped set with these names, or
+            a flat one, where none is given.
 
     A name ``background`` (or ``__background__``) makes its slot one that all categories share.
 
@@ -60,7 +70,10 @@ def with_categories(
     _check_names(names, source)
     count = len(names)
     outputs = _given(network, slots, count) if slots else _found(network, count, source)
-    found = _without_background(CategoryMap(names=names, outputs=outputs, source=source))
+    tree = taxonomy or taxonomy_of(names)
+    found = _without_background(
+        CategoryMap(names=names, outputs=outputs, source=source, taxonomy=tree)
+    )
     _check_names(found.names, source)
     return network.evolve(network.model, "categories", categories=found)
 
@@ -73,7 +86,13 @@ def _without_background(found: CategoryMap) -> CategoryMap:
         replace(entry, slots=tuple(None if s is None else position.get(s) for s in entry.slots))
         for entry in found.outputs
     )
-    return replace(found, names=tuple(found.names[i] for i in owners), outputs=outputs)
+    nodes = found.nodes()
+    return replace(
+        found,
+        names=tuple(found.names[i] for i in owners),
+        outputs=outputs,
+        taxonomy=found.taxonomy and found.taxonomy.restricted(nodes[i] for i in owners),
+    )
 
 
 def embed(network: Network) -> Network:
@@ -107,39 +126,6 @@ def embedded(network: Network) -> CategoryMap | None:
             hint="give --labels and, if need be, --slots",
         )
     return found
-
-
-def to_json(categories: CategoryMap) -> dict[str, Any]:
-    """A category map as plain values."""
-    return {
-        "names": list(categories.names),
-        "source": categories.source,
-        "outputs": [
-            {"output": o.output, "axis": o.axis, "slots": list(o.slots), "reason": o.reason}
-            for o in categories.outputs
-        ],
-    }
-
-
-def from_json(data: Mapping[str, Any]) -> CategoryMap:
-    """The inverse of ``to_json``; KeyError or TypeError where it does not fit."""
-    outputs = tuple(
-        OutputSlots(
-            output=_typed(o["output"], str),
-            axis=_typed(o["axis"], int),
-            slots=tuple(None if slot is None else _typed(slot, int) for slot in o["slots"]),
-            reason=_typed(o["reason"], str),
-        )
-        for o in _typed(data["outputs"], list)
-    )
-    names = tuple(_typed(name, str).strip() for name in _typed(data["names"], list))
-    return CategoryMap(names=names, outputs=outputs, source=_typed(data["source"], str))
-
-
-def _typed(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
 
 
 def _check_names(names: Sequence[str], source: str) -> None:

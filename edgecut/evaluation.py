@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecut.categories import CategoryMap
+from edgecut.category_set import read_aliases
 from edgecut.coco import read_coco
 from edgecut.detections import Detected, detect
 from edgecut.errors import EdgecutError, MissingPackage
-from edgecut.recipe import Detections, read_aliases
+from edgecut.recipe import Detections
 from edgecut.samples import Sample, Samples
+from edgecut.taxonomy import Taxonomy
 
 Runner = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.generic]]]
 Progress = Callable[[int, int], None]
@@ -64,6 +66,7 @@ def evaluate(
     *,
     keep: Sequence[str],
     rules: Detections | None = None,
+    taxonomy: Taxonomy | None = None,
     aliases: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
@@ -71,9 +74,13 @@ def evaluate(
 
     With ``rules`` the subjects are detectors, and rows are ``{what, category, ap, ap50}``; the
     samples must come from a COCO json. Without, they are classifiers, and rows are
-    ``{what, category, top1, samples}`` with a last one, ``overall``, for each subject; samples
-    whose label is not kept are passed over. ``aliases`` (label -> category name) defaults to
-    ImageNet's WordNet ids.
+    ``{what, category, top1, samples}`` with a last one, ``overall``, for each subject.
+
+    The truth of a labelled image is the deepest kept category on the path from the top of
+    ``taxonomy`` down to its label; where only ``animal`` is kept, an image of a cat is one of an
+    animal. Images whose label lies under no kept category are passed over. ``aliases`` (label ->
+    category name), by default ImageNet's WordNet ids, is asked where the taxonomy does not know a
+    label.
 
     Raises:
         EdgecutError: ``unknown-category``, ``no-truth``, ``no-detections``,
@@ -90,7 +97,8 @@ def evaluate(
             hint="give the detector's own recipe, for example --recipe yolox",
         )
     known = read_aliases("imagenet1k") if aliases is None else aliases
-    return _classifiers(subjects, samples, keep, columns, known, progress)
+    owner = _Owners(keep, taxonomy or Taxonomy.flat(keep), known)
+    return _classifiers(subjects, samples, owner, columns, progress)
 
 
 def coco_ap(
@@ -209,16 +217,14 @@ def _detectors(
 def _classifiers(
     subjects: Mapping[str, Subject],
     samples: Samples,
-    keep: Sequence[str],
+    owners: _Owners,
     columns: Mapping[str, tuple[int, ...]],
-    aliases: Mapping[str, str],
     progress: Progress | None,
 ) -> list[Row]:
     truth: list[int] = []
     predicted: dict[str, list[int]] = {what: [] for what in subjects}
-    position = {name.casefold(): i for i, name in enumerate(keep)}
     for done, sample in enumerate(samples, start=1):
-        owner = _owner(sample, position, aliases)
+        owner = owners.of(sample)
         if owner is not None:
             truth.append(owner)
             for what, subject in subjects.items():
@@ -227,23 +233,36 @@ def _classifiers(
         if progress is not None:
             progress(done, len(samples))
     if not truth:
+        names = " or ".join(map(repr, owners.keep))
         raise EdgecutError(
-            f"none of the {len(samples)} samples is labelled {' or '.join(map(repr, keep))}",
+            f"none of the {len(samples)} samples is labelled {names}",
             code="no-labelled-samples",
             hint="labels are the sub-folders' names, or the parquet column 'label'",
         )
     return [
         {"what": what, "category": row.category, "top1": row.top1, "samples": row.samples}
         for what, chosen in predicted.items()
-        for row in top1(chosen, truth, keep)
+        for row in top1(chosen, truth, owners.keep)
     ]
 
 
-def _owner(sample: Sample, position: Mapping[str, int], aliases: Mapping[str, str]) -> int | None:
-    if sample.label is None:
-        return None
-    own = position.get(sample.label.casefold())
-    return own if own is not None else position.get(aliases.get(sample.label, "").casefold())
+class _Owners:
+    """Which kept category a labelled sample shows."""
+
+    def __init__(self, keep: Sequence[str], tree: Taxonomy, aliases: Mapping[str, str]) -> None:
+        self.keep = keep
+        self.tree = tree
+        self.aliases = aliases
+        self.position = {tree.find(name): i for i, name in enumerate(keep)}
+
+    def of(self, sample: Sample) -> int | None:
+        """The position in the keep-list; None where the sample shows nothing that is kept."""
+        label = sample.label or ""
+        node = self.tree.find(label)
+        if node is None:
+            node = self.tree.find(self.aliases.get(label, ""))
+        path = () if node is None else self.tree.path(node)
+        return next((self.position[n] for n in reversed(path) if n in self.position), None)
 
 
 def _share(category: str, right: NDArray[np.bool_]) -> CategoryTop1:

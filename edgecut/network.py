@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,13 @@ from edgecut.errors import EdgecutError
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
+    from numpy.typing import NDArray
 
+    from edgecut.attention import Attention
     from edgecut.categories import CategoryMap
+
+    # An image, or an array for each input by name.
+    Sample = NDArray[Any] | Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class Network:
     model: ir.Model
     digest: str
     categories: CategoryMap | None = None
+    attention: Attention | None = None
     history: tuple[str, ...] = ()
 
     @property
@@ -65,18 +72,42 @@ class Network:
             )
         return images[0]
 
+    def feeds(self, sample: Sample) -> dict[str, NDArray[Any]]:
+        """A sample as what the network takes, by input; a bare array is the image.
+
+        Raises:
+            EdgecutError: ``no-image-input``, ``several-inputs`` where the sample holds nothing for
+                an input, ``bad-sample`` where it does not fit.
+        """
+        given = sample if isinstance(sample, Mapping) else {self.image.name: sample}
+        missing = [spec.name for spec in self.inputs if spec.name not in given]
+        if missing:
+            raise EdgecutError(
+                f"{self.name} takes '{missing[0]}' beside its image; samples are images alone",
+                code="several-inputs",
+                where=missing[0],
+                hint="build float32 or float16",
+            )
+        return {spec.name: _fitting(given[spec.name], spec) for spec in self.inputs}
+
     def editable(self) -> ir.Model:
         """A clone of the model whose graph may be changed; weights are shared, not copied."""
         return self.model.clone()
 
     def evolve(
-        self, model: ir.Model, step: str, *, categories: CategoryMap | None = None
+        self,
+        model: ir.Model,
+        step: str,
+        *,
+        categories: CategoryMap | None = None,
+        attention: Attention | None = None,
     ) -> Network:
         """The network after a stage: the new model, and the step's name in the history."""
         return replace(
             self,
             model=model,
             categories=categories if categories is not None else self.categories,
+            attention=attention if attention is not None else self.attention,
             history=(*self.history, step),
         )
 
@@ -130,6 +161,20 @@ def _name_nodes(model: ir.Model) -> None:
 def digest_of(data: bytes) -> str:
     """SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _fitting(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    """The array as an input takes it."""
+    import numpy as np
+
+    if array.shape != spec.shape or not np.isfinite(array).all():
+        raise EdgecutError(
+            f"a sample has shape {array.shape}, or values that are not finite; "
+            f"'{spec.name}' takes {spec.shape}",
+            code="bad-sample",
+            where=spec.name,
+        )
+    return np.ascontiguousarray(array, dtype=spec.dtype)
 
 
 def _spec(value: ir.Value) -> TensorSpec:

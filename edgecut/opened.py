@@ -108,7 +108,7 @@ def _opened(
     for artifact in artifacts:
         bundle.check_digest(folder, artifact)
     bundle.check_cut(folder, manifest["cut_sha256"])
-    network = load(Source(model=str(folder / bundle.CUT)))
+    network = _cut_network(folder, manifest.get("attention"))
     recorded, samples = Source.from_json(report["source"], folder), report["samples"]
     return OpenBundle(
         folder=folder,
@@ -126,6 +126,13 @@ def _opened(
     )
 
 
+def _cut_network(folder: Path, told: dict[str, Any] | None) -> Network:
+    network = load(Source(model=str(folder / bundle.CUT), attention=told is not None))
+    if network.attention is not None and network.attention.to_json() != told:
+        raise ValueError(f"'attention' is not that of {bundle.CUT}")
+    return network
+
+
 @contextmanager
 def running(network: Network, *, threads: int = 2) -> Iterator[RunningArtifact]:
     """A network, running on ONNX Runtime in a child process."""
@@ -138,10 +145,14 @@ def running(network: Network, *, threads: int = 2) -> Iterator[RunningArtifact]:
 
 
 def check_inputs(network: Network, samples: SampleSource | None) -> Inputs:
-    """What checks run on: a few samples, or random input where there are none."""
+    """What checks run on: a few samples, or random input where there are none.
+
+    A network with attention runs under neutral gains and under random ones in turn.
+    """
     if samples is not None:
-        for sample in samples.limited(CHECK_SAMPLES).open(network):
-            yield sample.name, {network.image.name: sample.tensor}
+        for place, sample in enumerate(samples.limited(CHECK_SAMPLES).open(network)):
+            told, gains = _gains(network, place)
+            yield sample.name + told, {network.image.name: sample.tensor, **gains}
         return
     for inputs in random_inputs(network):
         yield from inputs
@@ -155,10 +166,19 @@ def random_inputs(network: Network) -> list[Inputs]:
 def _random_pixels(network: Network, largest: float) -> Inputs:
     for seed in range(RANDOM_SAMPLES):
         random = np.random.default_rng(seed)
-        yield (
-            f"random 0..{largest:g}, {seed}",
-            {
-                spec.name: random.uniform(0.0, largest, spec.shape).astype(spec.dtype)
-                for spec in network.inputs
-            },
-        )
+        pixels = {
+            spec.name: random.uniform(0.0, largest, spec.shape).astype(spec.dtype)
+            for spec in network.inputs
+        }
+        told, gains = _gains(network, seed)
+        yield f"random 0..{largest:g}, {seed}{told}", {**pixels, **gains}
+
+
+def _gains(network: Network, place: int) -> tuple[str, dict[str, np.ndarray]]:
+    """What every second sample is called beside its name, and the gains that it runs under."""
+    attention = network.attention
+    if attention is None:
+        return "", {}
+    gains = attention.varied(place)
+    told = "" if (gains == attention.neutral_gains()).all() else ", random gains"
+    return told, {attention.input: gains}

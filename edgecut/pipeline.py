@@ -12,6 +12,7 @@ from typing import Any
 
 from edgecut import bundle, cutout, discovery
 from edgecut.artifact import Artifact
+from edgecut.category_json import to_json
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError
 from edgecut.network import Network, digest_of
@@ -23,6 +24,7 @@ from edgecut.opened import (
     random_inputs,
     running,
 )
+from edgecut.passes import attend
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
@@ -101,7 +103,7 @@ def cut(
     full = load(source)
     tell("cut", 0, 0)
     small, saved = cutout.cut(full, keep)
-    small = discovery.embed(tidy(small))
+    small = attend.embed(discovery.embed(tidy(small)))
     check = _check_cut(full, small, saved.selection, samples, tell)
     require_exact(check, full.name)
     return CutResult(
@@ -205,7 +207,14 @@ def _check_cut(
 ) -> Verification:
     inputs = _counted(check_inputs(full, samples), tell, "check the cut")
     with running(full) as whole, running(small) as part:
-        return verify_cut(whole, part, selection, inputs)
+        return verify_cut(whole, part, selection, inputs, inputs=_gains_left(full, small))
+
+
+def _gains_left(full: Network, small: Network) -> Selection:
+    """The gains of the full network that the cut one takes."""
+    if full.attention is None or small.attention is None:
+        return {}
+    return {full.attention.input: (1, small.attention.slots_in(full.attention))}
 
 
 def _read_targets(names: Sequence[str]) -> list[Target]:
@@ -318,7 +327,7 @@ def _write_papers(
     folder: Path, result: CutResult, built: Sequence[Built], recipe: Recipe | None
 ) -> None:
     """What travels with the artifacts: the labels and the manifest."""
-    categories = result.network.categories
+    categories, attention = result.network.categories, result.network.attention
     assert categories is not None
     (folder / bundle.LABELS).write_text("\n".join(categories.names) + "\n", encoding="utf-8")
     manifest = {
@@ -326,7 +335,8 @@ def _write_papers(
         "name": result.full.name,
         "source_sha256": result.full.digest,
         "cut_sha256": digest_of((folder / bundle.CUT).read_bytes()),
-        "categories": discovery.to_json(categories),
+        "categories": to_json(categories),
+        "attention": attention.to_json() if attention else None,
         "preprocessing": asdict(recipe) if recipe else None,
         "artifacts": [bundle.artifact_to_json(one.artifact) for one in built],
         "versions": bundle.versions(),

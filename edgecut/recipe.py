@@ -1,22 +1,24 @@
-"""Preprocessing recipes and category sets, strictly read from ``calibration/*.toml``."""
+"""Preprocessing recipes, strictly read from ``calibration/*.toml`` or a network's metadata."""
 
 from __future__ import annotations
 
-import difflib
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut import shipped
+from edgecut.calibration import open_entry
 from edgecut.errors import EdgecutError
 from edgecut.table import Table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+KEY = "edgecut.recipe"
+"""The metadata in which a network says how images become its input."""
 
 MAX_PIXELS = 64_000_000
 
@@ -106,23 +108,48 @@ class Geometry:
         return np.asarray(np.clip(moved, 0, bounds), dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CategorySet:
-    """Names by slot; ``wnids`` are WordNet's ids."""
-
-    name: str
-    names: tuple[str, ...]
-    source: str
-    wnids: tuple[str, ...]
-
-
 def read_recipe(name: str) -> Recipe:
     """The recipe of that name (or at that ``.toml`` path).
 
     Raises:
         EdgecutError: ``unknown-recipe``, ``bad-toml`` or ``bad-recipe``.
     """
-    table = _open(name, "recipe")
+    return _recipe(open_entry(name, "recipe"))
+
+
+def embedded(metadata: Mapping[str, str], *, where: str) -> Recipe | None:
+    """The recipe in a network's metadata; None where there is none.
+
+    Raises:
+        EdgecutError: ``bad-recipe``.
+    """
+    text = metadata.get(KEY)
+    if text is None:
+        return None
+    place = f"the metadata '{KEY}' of {where}"
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise EdgecutError(f"{place} is no table in JSON", code="bad-recipe", where=KEY)
+    return _recipe(Table(data, place, code="bad-recipe"))
+
+
+def to_text(recipe: Recipe) -> str:
+    """A recipe as metadata: JSON with the keys of a recipe's TOML file."""
+    data = asdict(recipe)
+    other = {"letterbox": ["crop_fraction"], "crop": ["pad_value", "anchor"]}
+    for key in other.get(recipe.resize, ["crop_fraction", "pad_value", "anchor"]):
+        del data[key]
+    if recipe.detections is None:
+        del data["detections"]
+    elif recipe.detections.objectness_slot is None:
+        del data["detections"]["objectness_slot"], data["detections"]["objectness_power"]
+    return json.dumps(data, sort_keys=True)
+
+
+def _recipe(table: Table) -> Recipe:
     colour = table.text("colour", "RGB", "BGR", "GRAY")
     resize = table.text("resize", "letterbox", "stretch", "crop")
     letterbox, crop = resize == "letterbox", resize == "crop"
@@ -176,62 +203,6 @@ def prepare(
     return tensor, geometry
 
 
-def read_categories(name: str) -> CategorySet:
-    """The category set of that name (or at that ``.toml`` path).
-
-    Raises:
-        EdgecutError: ``unknown-labels``, ``bad-toml``, ``bad-recipe`` or ``duplicate-names``.
-    """
-    table = _open(name, "categories")
-    names = table.texts("names")
-    found = CategorySet(
-        name=table.text("name"),
-        names=names,
-        source=table.text("source") if table.has("source") else "",
-        wnids=table.texts("wnids") if table.has("wnids") else (),
-    )
-    table.done()
-    if found.wnids and len(found.wnids) != len(names):
-        raise table.error(f"'wnids' holds {len(found.wnids)} entries for {len(names)} names")
-    _refuse_repeats(names, f"category set '{name}'")
-    return found
-
-
-def read_names(name: str) -> tuple[str, ...]:
-    """Category names by slot: a shipped set, a ``.toml`` set, or a text file with one per line.
-
-    Raises:
-        EdgecutError: ``missing-names``, ``bad-names``, ``empty-names``, ``duplicate-names``, or
-            what ``read_categories`` raises.
-    """
-    path = Path(name)
-    is_file = path.suffix != "" or len(path.parts) > 1 or path.is_file()
-    if name in _shipped("categories") or not is_file or (path.suffix == ".toml" and path.exists()):
-        return read_categories(name).names
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise EdgecutError(
-            f"{path}: there is no such file of category names",
-            code="missing-names",
-            hint="give a text file with one name per line, or one of: "
-            + ", ".join(_shipped("categories")),
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise EdgecutError(f"{path} cannot be read as text: {error}", code="bad-names") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    if not names:
-        raise EdgecutError(f"{path} holds no category name", code="empty-names")
-    _refuse_repeats(names, str(path))
-    return names
-
-
-def read_aliases(name: str) -> dict[str, str]:
-    """WordNet id -> name for a category set that knows them; empty for the others."""
-    found = read_categories(name)
-    return dict(zip(found.wnids, found.names, strict=False))
-
-
 def _placement(
     size: tuple[int, int], recipe: Recipe, width: int, height: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -275,47 +246,3 @@ def _detections(recipe: Table) -> Detections | None:
     if rules.arrangement == "map" and len(rules.strides) != 1:
         raise table.error("'strides' must hold one stride with arrangement = \"map\"")
     return rules
-
-
-def _refuse_repeats(names: tuple[str, ...], where: str) -> None:
-    # Names are looked up without regard to case, so 'Cat' and 'cat' would be one.
-    repeated = [n for n, count in Counter(n.casefold() for n in names).items() if count > 1]
-    if repeated:
-        raise EdgecutError(
-            f"{where}: names more than one category {', '.join(map(repr, repeated))}",
-            code="duplicate-names",
-            hint="make every name unique, for example 'crane (bird)' and 'crane (machine)'",
-        )
-
-
-def _shipped(kind: str) -> list[str]:
-    """Names of the shipped entries of this kind: ``recipe`` or ``categories``."""
-    known = shipped.names("calibration")
-    return [n for n in known if shipped.read("calibration", n).get("kind") == kind]
-
-
-def _open(name: str, kind: str) -> Table:
-    if not name.endswith(".toml") and name not in _shipped(kind):
-        raise _unknown(name, kind)
-    where = name if name.endswith(".toml") else f"calibration/{name}.toml"
-    table = Table(shipped.read("calibration", name), where, code="bad-recipe")
-    found = table.text("kind", "recipe", "categories")
-    if found != kind:
-        raise table.error(f'\'kind\' is "{found}", and a "{kind}" is needed here')
-    return table
-
-
-def _unknown(name: str, kind: str) -> EdgecutError:
-    known = _shipped(kind)
-    close = difflib.get_close_matches(name, known, n=1)
-    what, own = {
-        "recipe": ("recipe", "a .toml file"),
-        "categories": ("label set", "a file with one name per line"),
-    }[kind]
-    return EdgecutError(
-        f"'{name}' is not a known {what}",
-        code="unknown-recipe" if kind == "recipe" else "unknown-labels",
-        hint=f"did you mean '{close[0]}'?"
-        if close
-        else f"known: {', '.join(known)}; or the path of {own}",
-    )

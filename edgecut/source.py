@@ -7,21 +7,26 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from edgecut import discovery, shipped
+from edgecut.category_set import read_labels
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
-from edgecut.recipe import read_names, read_recipe
+from edgecut.passes.attend import attended, plain
+from edgecut.recipe import read_recipe
 from edgecut.samples import Samples, open_samples
 
 CALIBRATION_SAMPLES = 128
+# What a run of `edgecut train` calls its network; the folder stands for it.
+RUN_MODEL = "model.onnx"
 
 
 class _Reference:
     """Plain values of which some are paths, written down relative to a folder."""
 
     _paths: tuple[str, ...] = ()
+    _kinds: ClassVar[Mapping[str, type]] = {}  # of fields that hold no text
 
     def to_json(self, folder: Path) -> dict[str, Any]:
         """Plain values; paths become relative to ``folder``, so that both can move together."""
@@ -37,8 +42,8 @@ class _Reference:
         known = {f.name for f in fields(cls)} - {"trust"}  # type: ignore[arg-type]
         values = {name: value for name, value in data.items() if name in known}
         for name, value in values.items():
-            kind = int if name == "limit" else str
-            if value is not None and (not isinstance(value, kind) or value == 0):
+            kind = cls._kinds.get(name, str)
+            if value is not None and (type(value) is not kind or (kind is int and value == 0)):
                 raise ValueError(f"'{name}' is {value!r}")
         for name in cls._paths:
             if _is_path(name, values.get(name)):
@@ -63,19 +68,23 @@ def _is_factory(model: str) -> bool:
 class Source(_Reference):
     """A model: all that is needed to load it.
 
-    ``model`` is an ``.onnx`` or ``.pt2`` path or ``module:factory``, ``weights`` a state dict for
+    ``model`` is an ``.onnx`` or ``.pt2`` path, the folder of a training run, or
+    ``module:factory``, ``weights`` a state dict for
     a factory, ``input_shape`` for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a
-    shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it. ``trust``
+    shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it. With
+    ``attention`` a network's gains stay an input; without, they are bound to neutral. ``trust``
     allows reading a file that can run code, as a ``.pt2`` can; no report ever grants it.
     """
 
     _paths = ("model", "weights", "labels")
+    _kinds: ClassVar[Mapping[str, type]] = {"attention": bool}
 
     model: str
     weights: str | None = None
     input_shape: str | None = None
     labels: str | None = None
     slots: str | None = None
+    attention: bool = False
     trust: bool = False
 
     @property
@@ -100,6 +109,7 @@ class SampleSource(_Reference):
     """Images, and the recipe by which they become tensors."""
 
     _paths = ("path", "images", "recipe")
+    _kinds: ClassVar[Mapping[str, type]] = {"limit": int}
 
     path: str
     recipe: str
@@ -142,16 +152,28 @@ def load(source: Source | str, **details: Any) -> Network:
         details: the other fields of ``Source``, beside a plain string.
 
     Raises:
-        EdgecutError: as ``loaders``, ``recipe.read_names`` and ``discovery.with_categories`` say.
+        EdgecutError: as ``loaders``, ``read_labels``, ``discovery.with_categories`` and
+            ``passes.attend`` say.
     """
     if isinstance(source, str):
         source = Source(model=source, **details)
-    network = _load_model(source)
-    names = read_names(source.labels) if source.labels else None
+    network = _with_categories(_load_model(source), source)
+    return attended(network) if source.attention else plain(network)
+
+
+def _with_categories(network: Network, source: Source) -> Network:
+    """The network with its categories, where they are known."""
+    known = read_labels(source.labels) if source.labels else None
     # The name alone: the map travels with the artifacts, on which no machine's paths belong.
     labels = Path(source.labels).name if source.labels else "metadata"
     try:
-        return discovery.with_categories(network, names, source=labels, slots=source.slots)
+        return discovery.with_categories(
+            network,
+            known.names if known else None,
+            source=labels,
+            slots=source.slots,
+            taxonomy=known.taxonomy if known else None,
+        )
     except EdgecutError as error:
         if error.code == "no-categories":
             return network
@@ -168,7 +190,11 @@ def _load_model(source: Source) -> Network:
         return torch_program.load_torch(
             source.model, weights=weights, input_shape=shape, trust=source.trust
         )
-    return onnx_file.load_onnx(Path(source.model), input_shapes=shapes)
+    path = Path(source.model)
+    if not path.is_dir():
+        return onnx_file.load_onnx(path, input_shapes=shapes)
+    network = onnx_file.load_onnx(path / RUN_MODEL, input_shapes=shapes)
+    return replace(network, name=path.resolve().name)
 
 
 def _shapes(text: str | None) -> dict[str, tuple[int, ...]]:

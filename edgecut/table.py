@@ -51,6 +51,10 @@ class Table:
         items = self._items(key)
         return tuple(self._inner({key: item}, self.where).text(key, *among) for item in items)
 
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Every key of this table with its list of texts, which may be empty."""
+        return {key: self._texts(key) for key in list(self.data)}
+
     def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
         """A finite number within bounds."""
         value = float(self._take(key, (int, float), "a number"))
@@ -91,6 +95,10 @@ class Table:
         if not value:
             raise self.error(f"'{key}' is empty")
         return value
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        items: list[Any] = self._take(key, list, "a list")
+        return tuple(self._inner({key: item}, self.where).text(key) for item in items)
 
     def _take(self, key: str, kind: type | tuple[type, ...], what: str) -> Any:
         if key not in self.data:

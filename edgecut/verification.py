@@ -117,33 +117,37 @@ def verify_artifact(
     return judge.verdict()
 
 
-def verify_cut(full: Run, cut: Run, selection: Selection, samples: Samples) -> Verification:
+def verify_cut(
+    full: Run, cut: Run, selection: Selection, samples: Samples, *, inputs: Selection | None = None
+) -> Verification:
     """The cut network against the full one with its kept slots selected.
 
     Args:
         full: runs the full network.
         cut: runs the cut network on the same inputs.
         selection: output name to (axis, kept indices); other outputs are compared whole.
-        samples: (name, inputs) pairs.
+        samples: (name, inputs of the full network) pairs.
+        inputs: input name to (axis, kept indices), where the cut network takes a part only.
 
     Raises:
         EdgecutError: ``no-samples``, ``bad-selection``, or what the runs raise.
     """
     judge = _Judge(scheme="float32", tolerance=CUT_TOLERANCE, categories=None)
-    for name, inputs in samples:
-        judge.add(name, selected(full(inputs), selection), cut(inputs))
+    for name, given in samples:
+        kept = selected(full(given), selection)
+        judge.add(name, kept, cut(selected(given, inputs or {})))
     return judge.verdict()
 
 
-def selected(outputs: Arrays, selection: Selection) -> dict[str, NDArray[Any]]:
-    """The outputs with the selected indices taken along the selected axes."""
-    taken = dict(outputs)
+def selected(tensors: Arrays, selection: Selection) -> dict[str, NDArray[Any]]:
+    """Inputs or outputs with the selected indices taken along the selected axes."""
+    taken = dict(tensors)
     for name, (axis, indices) in selection.items():
         try:
-            taken[name] = np.take(outputs[name], np.asarray(indices, dtype=np.intp), axis=axis)
+            taken[name] = np.take(tensors[name], np.asarray(indices, dtype=np.intp), axis=axis)
         except (KeyError, IndexError, ValueError) as error:
             raise EdgecutError(
-                f"the kept slots do not fit the full network's output '{name}': {error}",
+                f"the kept slots do not fit the full network's tensor '{name}': {error}",
                 code="bad-selection",
                 where=name,
             ) from error

@@ -41,7 +41,7 @@ def test_names_are_found_whatever_their_case_and_order() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("aunt", "did you mean 'ant'"), ("sealion", "'sea lion'"), ("zebra", "`edgecut inspect`")],
+    [("aunt", "did you mean 'ant'"), ("sealion", "'sea lion'"), ("zebra", "`edgecut tree`")],
 )
 def test_unknown_names_come_with_close_ones(name: str, hint: str) -> None:
     with pytest.raises(EdgecutError) as error:

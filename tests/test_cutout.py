@@ -155,7 +155,7 @@ def classifier() -> Network:
     [
         ([], "empty-keep", "--keep ant"),
         (["", "  "], "empty-keep", "--keep ant"),
-        (["cow"], "unknown-category", "inspect"),
+        (["cow"], "unknown-category", "tree"),
         (["ant", "bees"], "unknown-category", "did you mean 'bee'"),
     ],
 )

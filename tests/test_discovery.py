@@ -10,7 +10,8 @@ import pytest
 from onnx import NodeProto, helper
 
 from edgecut.categories import CategoryMap
-from edgecut.discovery import OWN_KEY, embed, embedded, from_json, to_json, with_categories
+from edgecut.category_json import from_json, to_json
+from edgecut.discovery import OWN_KEY, embed, embedded, with_categories
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from tests.graphs import network_of

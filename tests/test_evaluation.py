@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.category_set import read_names
 from edgecut.detections import Detected
 from edgecut.errors import EdgecutError
 from edgecut.evaluation import Subject, coco_ap, evaluate, predict, top1
 from edgecut.network import TensorSpec
-from edgecut.recipe import read_names, read_recipe
+from edgecut.recipe import read_recipe
 from edgecut.samples import open_samples
 
 

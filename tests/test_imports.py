@@ -18,8 +18,10 @@ PACKAGE = Path(edgecut.__file__).parent
 # except where NEIGHBOURS says so.
 LEVELS = (
     {"errors", "progress", "quiet"},
-    {"agreement", "artifact", "categories", "network", "shipped", "device", "table", "tflite_file"},
-    {"coco", "edit", "target", "recipe"},
+    {"taxonomy", "shipped", "table"},
+    {"calibration", "keep", "taxonomy_file"},
+    {"agreement", "artifact", "categories", "network", "device", "tflite_file"},
+    {"category_json", "category_set", "coco", "edit", "target", "recipe"},
     {"openvino_ir", "samples", "runtimes"},
     {"ops"},
     {"cost", "detections"},

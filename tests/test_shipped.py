@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgecut import shipped
+from edgecut.category_set import read_categories
 from edgecut.errors import EdgecutError
-from edgecut.recipe import read_categories, read_recipe
+from edgecut.recipe import read_recipe
 from edgecut.target import all_targets
 
 

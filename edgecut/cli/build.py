@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @options.model
 @options.keep
 @options.scores
+@options.attention
 @options.samples
 @click.option(
     "--limit",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @options.model
 @options.keep
 @options.scores
+@options.attention
 @options.samples
 @options.text("--out", "FILE", "The .onnx file to write.", required=True)
 @options.as_json

@@ -16,6 +16,9 @@ from edgecut.errors import EdgecutError
 @options.text("--coco", "JSON", "The truth for a detector: a COCO instances.json.")
 @options.samples
 @click.option("--limit", type=click.IntRange(min=1), help="Images to judge on, at most.")
+@click.option(
+    "--gain", "gains", multiple=True, metavar="NAME=GAIN", help="Attention: judge under this gain."
+)
 @options.replaced_model
 @options.as_json
 def command(
@@ -26,6 +29,7 @@ def command(
     split: str | None,
     images: str | None,
     limit: int | None,
+    gains: tuple[str, ...],
     model: str | None,
     json_: bool,
 ) -> None:
@@ -50,12 +54,30 @@ def command(
             images=images,
             limit=limit,
             model=model,
+            gains=_gains_of(gains),
             tell=tell,
         )
     if json_:
         render.print_json({"schema": "edgecut.evaluate/1", "rows": rows})
         return
     show(rows)
+
+
+def _gains_of(texts: tuple[str, ...]) -> dict[str, float]:
+    """The gains of ``--gain NAME=GAIN``, by name."""
+    gains: dict[str, float] = {}
+    for text in texts:
+        name, _, gain = text.rpartition("=")
+        try:
+            value = float(gain)
+        except ValueError:
+            name = ""
+        if not name.strip() or name in gains:
+            raise click.BadParameter(
+                f"'{text}' is not NAME=GAIN, each name once", param_hint="--gain"
+            )
+        gains[name] = value
+    return gains
 
 
 def show(rows: list[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @options.model
 @click.option("--keep", metavar="NAMES", help="Show what keeping these would cost.")
 @click.option("--each", is_flag=True, help="Show what keeping each single category would cost.")
+@options.attention
 @options.as_json
 def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
     """Show MODEL's inputs and outputs, which slots belong to which category, and the cost.

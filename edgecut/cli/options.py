@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON to stdout.")
-keep = click.option(
-    "--keep", required=True, metavar="NAMES", help="Categories to keep, separated by commas."
-)
+KEEP = "separated by commas: car,dog; 'vehicle/*', '*', '!dog'."
+keep = click.option("--keep", required=True, metavar="NAMES", help=f"Categories to keep, {KEEP}")
 
 # One way so far; the option names it, and keeps its place for others.
 scores = click.option(
@@ -61,6 +60,9 @@ model = chained(
     text("--input-shape", "1x3xHxW", "Sizes of dynamic input axes."),
     click.option("--trust", is_flag=True, help="Read a .pt2 file, which can run code."),
 )
+attention = click.option(
+    "--attention", is_flag=True, help="Keep the network's gains as a second input."
+)
 samples = chained(
     text("--samples", "PATH", "Images: a folder, a .parquet or a COCO .json."),
     text("--recipe", "NAME|FILE", "Preprocessing: yolox, imagenet, ..."),
@@ -77,6 +79,7 @@ def source_of(
     weights: str | None,
     input_shape: str | None,
     trust: bool,
+    attention: bool = False,
 ) -> Source:
     """The model that the options name.
 
@@ -93,6 +96,7 @@ def source_of(
         slots=slots,
         weights=weights,
         input_shape=input_shape,
+        attention=attention,
         trust=trust,
     )
 

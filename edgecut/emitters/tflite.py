@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgecut import attention
 from edgecut.artifact import Emitted, Port
 from edgecut.emitters import layout as storage
 from edgecut.emitters.layout import NHWC, Permutation
@@ -63,6 +64,7 @@ class _Emission:
     def __init__(self, network: Network, layout: str) -> None:
         graph = network.model.graph
         self.graph = graph
+        self.attention = network.attention
         self.layout = layout
         self.refusals: list[Refusal] = []
         self.ctx = Lowering(int(graph.opset_imports.get("", graph.opset_imports.get("ai.onnx", 0))))
@@ -96,6 +98,7 @@ class _Emission:
         content = self.ctx.graph.to_bytes(
             {port.network_name: i for port, i in self.ports},
             {port.network_name: i for port, i in outputs},
+            {attention.KEY: told.to_text()} if (told := self.attention) else {},
         )
         return Emitted(
             format="tflite",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,9 +92,14 @@ class Graph:
         self._names.add(name)
         tensor.name = name
 
-    def to_bytes(self, inputs: dict[str, int], outputs: dict[str, int]) -> bytes:
-        """The flatbuffer, with one signature ``serving_default`` of these names."""
-        return packed(_model(self, inputs, outputs))
+    def to_bytes(
+        self,
+        inputs: dict[str, int],
+        outputs: dict[str, int],
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The flatbuffer, with one signature ``serving_default`` of these names, and metadata."""
+        return packed(_model(self, inputs, outputs, metadata or {}))
 
     def _add(self, name: str, shape: Sequence[int], dtype: str, *, buffer: int) -> int:
         self.tensors.append(
@@ -141,11 +146,14 @@ def _options(name: str, values: dict[str, Any]) -> tuple[Any, int]:
     return table, int(getattr(tables.BuiltinOptions, name))
 
 
-def _model(graph: Graph, inputs: dict[str, int], outputs: dict[str, int]) -> Any:
+def _model(
+    graph: Graph, inputs: dict[str, int], outputs: dict[str, int], metadata: Mapping[str, str]
+) -> Any:
     tables = schema()
     codes = sorted({(op.code, op.version) for op in graph.operators})
-    metadata = MIN_RUNTIME_VERSION.encode().ljust(16, b"\0")
-    buffers = [b"", *graph._buffers, metadata]
+    version = MIN_RUNTIME_VERSION.encode().ljust(16, b"\0")
+    told = {"min_runtime_version": version, **{n: t.encode() for n, t in metadata.items()}}
+    buffers = [b"", *graph._buffers, *told.values()]
     return tables.ModelT(
         version=3,
         description="edgecut",
@@ -160,7 +168,10 @@ def _model(graph: Graph, inputs: dict[str, int], outputs: dict[str, int]) -> Any
             )
         ],
         buffers=[tables.BufferT(data=content) for content in buffers],
-        metadata=[tables.MetadataT(name=b"min_runtime_version", buffer=len(buffers) - 1)],
+        metadata=[
+            tables.MetadataT(name=name.encode(), buffer=len(buffers) - len(told) + place)
+            for place, name in enumerate(told)
+        ],
         signatureDefs=[
             tables.SignatureDefT(
                 signatureKey="serving_default",

@@ -1,4 +1,4 @@
-"""The nested network: a serial stem, and a branch for each node of a taxonomy.
+"""The networks: a serial stem, then a branch for each node of a taxonomy, or dense stages for all.
 
 The branch of a node builds on the features of its parent's branch, and gives the node a score.
 So a score depends on nothing but the path from the stem to its node.
@@ -7,40 +7,25 @@ So a score depends on nothing but the path from the stem to its node.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
 
+from edgecut.errors import EdgecutError
 from edgecut.nested.blocks import conv, stage
+from edgecut.nested.recipe import NetworkSpec, StageSpec
 from edgecut.taxonomy import Taxonomy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageSpec:
-    """Blocks in a row: how wide, how many, and the stride of the first."""
+class Stem(nn.Sequential):
+    """The generic low-level features (N, C, h, w) of images (N, 3, H, W)."""
 
-    width: int
-    depth: int
-    stride: int
-
-
-class Stem(nn.Module):
-    """The generic low-level features, which every category shares."""
-
-    def __init__(self, base: str, first: StageSpec, stages: Sequence[StageSpec]) -> None:
-        super().__init__()
-        self.first = conv(3, first.width, 3, stride=first.stride)
-        channels, rest = first.width, []
-        for spec in stages:
-            rest.append(stage(base, channels, spec.width, spec.depth, spec.stride))
-            channels = spec.width
-        self.stages = nn.Sequential(*rest)
-        self.channels = channels
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (N, channels, h, w) of images (N, 3, H, W)."""
-        return self.stages(torch.relu(self.first(x)))
+    def __init__(self, widths: Sequence[int], strides: Sequence[int]) -> None:
+        steps = zip(pairwise([3, *widths]), strides, strict=True)
+        super().__init__(
+            *(nn.Sequential(conv(c, w, 3, stride=s), nn.ReLU()) for (c, w), s in steps)
+        )
 
 
 class Branch(nn.Module):
@@ -51,33 +36,98 @@ class Branch(nn.Module):
         self.features = stage(base, channels, spec.width, spec.depth, spec.stride)
         self.score = nn.Linear(spec.width, 1)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (N, width, h, w) for the children, and scores (N, 1)."""
+    def forward(
+        self, x: torch.Tensor, gain: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, width, h, w) for the children, and scores (N, 1).
+
+        ``gain``, shape (N or 1, 1), scales the features.
+        """
         features = self.features(x)
+        if gain is not None:
+            features = features * gain[:, :, None, None]
         return features, self.score(features.mean((2, 3)))
 
 
 class NestedNet(nn.Module):
     """Scores (N, nodes), as logits, of images (N, 3, H, W); nodes in the taxonomy's order."""
 
-    def __init__(self, taxonomy: Taxonomy, base: str, stem: Stem, specs: Sequence[StageSpec]):
+    def __init__(self, taxonomy: Taxonomy, spec: NetworkSpec) -> None:
         super().__init__()
         self.taxonomy = taxonomy
-        self.stem = stem
+        self.stem = Stem(spec.stem_widths, spec.stem_strides)
+        specs = branch_specs(taxonomy, spec)
         self.branches = nn.ModuleList()
-        for node, spec in enumerate(specs):
+        for node, own in enumerate(specs):
             parent = taxonomy.parents[node]
-            channels = stem.channels if parent is None else specs[parent].width
-            self.branches.append(Branch(base, channels, spec))
+            channels = spec.stem_widths[-1] if parent is None else specs[parent].width
+            self.branches.append(Branch(spec.base, channels, own))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Scores (N, nodes)."""
-        generic = self.stem(x)
+    def forward(self, image: torch.Tensor, gains: torch.Tensor | None = None) -> torch.Tensor:
+        """Scores (N, nodes), under ``gains`` (N or 1, nodes) of which 1 is neutral."""
+        generic = self.stem(image)
         features: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
-        for parent, branch in zip(self.taxonomy.parents, self.branches, strict=True):
+        for node, branch in enumerate(self.branches):
+            parent = self.taxonomy.parents[node]
             below = generic if parent is None else features[parent]
-            made, score = branch(below)
+            gain = None if gains is None else gains[:, node : node + 1]
+            made, score = branch(below, gain)
             features.append(made)
             scores.append(score)
         return torch.cat(scores, 1)
+
+
+class DenseNet(nn.Module):
+    """The baseline: the same stem and blocks in a row, and one layer for all scores (N, nodes)."""
+
+    def __init__(self, taxonomy: Taxonomy, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.taxonomy = taxonomy
+        self.stem = Stem(spec.stem_widths, spec.stem_strides)
+        widths = [spec.stem_widths[-1], *(s.width for s in spec.stages)]
+        self.stages = nn.Sequential(
+            *(
+                stage(spec.base, channels, s.width, s.depth, s.stride)
+                for channels, s in zip(widths, spec.stages, strict=False)
+            )
+        )
+        self.score = nn.Linear(widths[-1], len(taxonomy.names))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Scores (N, nodes), as logits, of images (N, 3, H, W)."""
+        scores: torch.Tensor = self.score(self.stages(self.stem(image)).mean((2, 3)))
+        return scores
+
+
+def branch_specs(taxonomy: Taxonomy, spec: NetworkSpec) -> tuple[StageSpec, ...]:
+    """What each node's branch is made of: its own entry, or that of its level.
+
+    Raises:
+        EdgecutError: ``bad-training-recipe`` for a branch that is no node, or a level without
+            a stage.
+    """
+    for name in spec.branches:
+        if name not in taxonomy.names:
+            raise EdgecutError(
+                f"[network.branches] names '{name}', which is not in the taxonomy",
+                code="bad-training-recipe",
+                where=name,
+            )
+    specs = []
+    for node, name in enumerate(taxonomy.names):
+        level = taxonomy.level(node)
+        if name not in spec.branches and level >= len(spec.stages):
+            raise EdgecutError(
+                f"'{name}' lies on level {level}, and there are {len(spec.stages)} [[stages]]",
+                code="bad-training-recipe",
+                where=name,
+                hint="give a [[network.stages]] for each level of the taxonomy",
+            )
+        specs.append(spec.branches.get(name) or spec.stages[level])
+    return tuple(specs)
+
+
+def network(taxonomy: Taxonomy, spec: NetworkSpec) -> NestedNet | DenseNet:
+    """The network that a recipe describes, with fresh weights."""
+    return (NestedNet if spec.model == "nested" else DenseNet)(taxonomy, spec)

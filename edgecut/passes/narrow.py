@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,17 +21,25 @@ if TYPE_CHECKING:
     from edgecut.network import Network
 
 
-def narrow(network: Network, need: Demand, wanted: Mapping[str, Region]) -> Network:
+def narrow(
+    network: Network,
+    need: Demand,
+    wanted: Mapping[str, Region],
+    *,
+    inputs: Collection[str] = (),
+) -> Network:
     """The network that holds of every tensor just the demanded region.
 
-    Weights are sliced, dead nodes and weights are not carried over, nothing is masked. Graph
-    inputs keep their shape. A graph output holds exactly the region that ``wanted`` names, all of
-    it by default. Tensors keep their names.
+    Weights are sliced, dead nodes and weights are not carried over, nothing is masked. A graph
+    input that ``inputs`` names is narrowed too, and goes where nothing needs it; others keep their
+    shape. A graph output holds exactly the region that ``wanted`` names, all of it by default.
+    Tensors keep their names.
     """
     # A clone, because nodes that hold subgraphs move over as they are.
     model = network.editable()
     before = demand(network, {}).regions
-    return network.evolve(_Surgery(model, need, before).operated(wanted), "narrow")
+    surgery = _Surgery(model, need, before)
+    return network.evolve(surgery.operated(wanted, inputs), "narrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,12 @@ class _Surgery:
         # ONNX Runtime wants the names of nodes to differ, too.
         self.taken = edit.value_names(self.old) | {str(node.name) for node in self.old}
 
-    def operated(self, wanted: Mapping[str, Region]) -> ir.Model:
+    def operated(self, wanted: Mapping[str, Region], narrowed: Collection[str]) -> ir.Model:
         import onnx_ir as ir
 
-        inputs = [self._copy(value) for value in self.old.inputs]
+        regions = {v: self.demand.regions.get(str(v.name)) for v in self.old.inputs}
+        regions |= {v: WHOLE for v in self.old.inputs if v.name not in narrowed}
+        inputs = [self._input(v, region) for v, region in regions.items() if region is not None]
         for old in list(self.old):
             flow = self.demand.flows.get(key(old))
             if flow is not None:
@@ -87,11 +97,12 @@ class _Surgery:
             metadata_props=dict(self.model.metadata_props),
         )
 
-    def _copy(self, old: ir.Value) -> ir.Value:
+    def _input(self, old: ir.Value, region: Region) -> ir.Value:
         import onnx_ir as ir
 
-        new = ir.Value(name=old.name, shape=old.shape, type=old.type)
-        self.held[str(old.name)] = _Held(new, _fitted(WHOLE, _shape(old)), _shape(old))
+        region = _fitted(region, _shape(old))
+        new = ir.Value(name=old.name, shape=_extent(old, region), type=old.type)
+        self.held[str(old.name)] = _Held(new, region, _shape(old))
         return new
 
     def _narrow_node(self, old: ir.Node, flow: Flow) -> None:

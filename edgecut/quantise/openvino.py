@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgecut.artifact import Emitted
@@ -16,14 +15,14 @@ from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.openvino_ir import emitted, openvino_package, read
 
 if TYPE_CHECKING:
-    from edgecut.network import Network, TensorSpec
+    from edgecut.network import Network, Sample
 
-Array = NDArray[Any]
+Feeds = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
 
 
 def quantise(
-    network: Network, samples: Iterable[Array], *, progress: Progress | None = None
+    network: Network, samples: Iterable[Sample], *, progress: Progress | None = None
 ) -> Emitted:
     """The network as int8 OpenVINO IR, float32 in and out; the same input gives the same bytes.
 
@@ -31,16 +30,16 @@ def quantise(
     are per tensor. Biases are corrected for the mean error that quantised weights bring.
 
     Args:
-        network: one image input, static shapes.
-        samples: network inputs (1, C, H, W); all are used, and held in memory together.
+        network: static shapes.
+        samples: images (1, C, H, W), or an array for each input by name; all are used, and held in
+            memory together.
         progress: told (samples done, samples in all) after each sample.
 
     Raises:
-        EdgecutError: ``no-image-input``, ``no-samples``, ``bad-sample`` or
-            ``quantisation-failed``.
+        EdgecutError: ``no-samples``, ``quantisation-failed``, or what ``Network.feeds`` raises.
         MissingPackage: where openvino or nncf is not installed.
     """
-    held = [_checked(sample, network.image) for sample in samples]
+    held = [network.feeds(sample) for sample in samples]
     if not held:
         raise EdgecutError(
             "there is no sample to calibrate with",
@@ -50,22 +49,11 @@ def quantise(
     return emitted(_quantised(network, held, progress), network, "int8")
 
 
-def _checked(sample: Array, image: TensorSpec) -> Array:
-    if sample.shape != image.shape or not np.isfinite(sample).all():
-        raise EdgecutError(
-            f"a sample has shape {sample.shape}, or values that are not finite; "
-            f"'{image.name}' takes {image.shape}",
-            code="bad-sample",
-            where=image.name,
-        )
-    return np.ascontiguousarray(sample, dtype=image.dtype)
-
-
-def _quantised(network: Network, held: Sequence[Array], progress: Progress | None) -> Any:
+def _quantised(network: Network, held: Sequence[Feeds], progress: Progress | None) -> Any:
     """The quantised ``ov.Model``."""
     nncf = _nncf()
 
-    def nth(place: int) -> Array:
+    def nth(place: int) -> Feeds:
         if progress is not None:
             progress(place + 1, len(held))
         return held[place]

@@ -28,6 +28,8 @@ from edgecut.quantise.ranges import ChannelRange, channel_ranges
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgecut.network import Sample
+
 # sigmoid(-8) = 0.0003.
 SATURATION = 8.0
 # Of a channel that a factor silences or turns round, the gate says nothing.
@@ -54,12 +56,12 @@ class Prepared:
         return {name: _clip(span, self.bounds.get(name)) for name, span in ranges.items()}
 
 
-def prepare(network: Network, samples: Iterable[np.ndarray]) -> Prepared:
+def prepare(network: Network, samples: Iterable[Sample]) -> Prepared:
     """The same network in float, ready for per-tensor int8.
 
     Args:
         network: tidy and lowered.
-        samples: image tensors, shape (1, C, H, W), read twice.
+        samples: images, shape (1, C, H, W), or an array for each input by name; read twice.
     """
     ranges = channel_ranges(network, depthwise_inputs(network), samples)
     even = equalise(network, {name: found.peak for name, found in ranges.items()})

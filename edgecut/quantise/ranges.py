@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut import edit
-from edgecut.errors import EdgecutError
 from edgecut.network import Network
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from edgecut.network import Sample
 
 _KINDS = {"low": "ReduceMin", "high": "ReduceMax"}
 
@@ -32,19 +33,19 @@ class ChannelRange:
 
 
 def channel_ranges(
-    network: Network, names: Sequence[str], samples: Iterable[np.ndarray]
+    network: Network, names: Sequence[str], samples: Iterable[Sample]
 ) -> dict[str, ChannelRange]:
     """The range of each channel (axis 1) of the named tensors, run on ONNX Runtime.
 
     Args:
         network: the network that holds the tensors.
         names: tensors of rank 2 or more.
-        samples: image tensors, shape (1, C, H, W); read once, one at a time.
+        samples: images, shape (1, C, H, W), or an array for each input by name; read once, one at
+            a time.
 
     Raises:
-        EdgecutError: ``no-image-input`` or ``several-inputs``.
+        EdgecutError: what ``Network.feeds`` raises.
     """
-    _require_one_input(network)
     if not names:
         return {}
     import onnxruntime as ort
@@ -57,22 +58,11 @@ def channel_ranges(
     asked = [f"{name}/{kind}" for name in names for kind in _KINDS]
     sums, count = [np.zeros(1)] * len(asked), 0
     for sample in samples:
-        found = session.run(asked, {network.image.name: sample})
+        found = session.run(asked, network.feeds(sample))
         sums = [total + np.ravel(value) for total, value in zip(sums, found, strict=True)]
         count += 1
     means = dict(zip(asked, (total / max(count, 1) for total in sums), strict=True))
     return {n: ChannelRange(low=means[f"{n}/low"], high=means[f"{n}/high"]) for n in names}
-
-
-def _require_one_input(network: Network) -> None:
-    others = [spec.name for spec in network.inputs if spec != network.image]
-    if others:
-        raise EdgecutError(
-            f"{network.name} takes '{others[0]}' beside its image; samples are images alone",
-            code="several-inputs",
-            where=others[0],
-            hint="build float32 or float16",
-        )
 
 
 def _observed(network: Network, names: Sequence[str]) -> Network:

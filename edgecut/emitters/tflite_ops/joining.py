@@ -188,7 +188,8 @@ def _phases(ranges: Sequence[Range], shape: Sequence[int]) -> list[_Phase]:
     for axis, (start, end, step) in enumerate(ranges):
         if (start, end, step) == (0, shape[axis], 1):
             continue
-        single = end - start == 1 and axis == len(shape) - 1
+        # One element of each of many rows; of a single row it is a plain slice.
+        single = end - start == 1 and axis == len(shape) - 1 and np.prod(shape[:axis]) > 1
         apart = shape[axis] if single else step
         whole = apart > 0 and shape[axis] == apart * len(range(start, end, apart))
         if not whole or not 1 < apart <= _MAX_PHASES:

@@ -1,0 +1,101 @@
+"""The state of a training on disk: one safetensors file, replaced only by a whole new one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgecut.errors import EdgecutError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Tensors by name, and facts that fit in JSON."""
+
+    tensors: Mapping[str, torch.Tensor]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a training is of: digests of its recipe, and of its data and teacher."""
+
+    recipe: str
+    data: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """As a checkpoint holds it."""
+        return {"recipe": self.recipe, "data": self.data}
+
+    def check(self, facts: Mapping[str, Any], where: Path) -> None:
+        """Raise ``other-recipe`` unless a checkpoint is one of this training."""
+        for what, name in (("recipe", "settings"), ("data", "data, or has another teacher")):
+            if facts.get(what) != self.facts[what]:
+                raise EdgecutError(
+                    f"{where} holds a training of other {name}",
+                    code="other-recipe",
+                    hint="go on with the recipe and the data it began with, or give another --out",
+                )
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the one that is there survives whatever goes wrong.
+
+    Raises:
+        EdgecutError: ``cannot-save`` where the disk is full or forbids it.
+    """
+    from safetensors.torch import save as to_bytes
+
+    tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
+    data = to_bytes(tensors, {"facts": json.dumps(checkpoint.facts, sort_keys=True)})
+    write(path, data)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file in place whole, or leave what was there.
+
+    Raises:
+        EdgecutError: ``cannot-save``.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise EdgecutError(
+            f"cannot save {path}: {error.strerror or error}",
+            code="cannot-save",
+            hint="the last good checkpoint is still there: make room, and train on from it",
+        ) from error
+
+
+def load(path: Path) -> Checkpoint:
+    """A checkpoint from disk; nothing in it is run.
+
+    Raises:
+        EdgecutError: ``bad-checkpoint`` where it is not one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise EdgecutError(
+            f"{path} is not a checkpoint of edgecut: {error}",
+            code="bad-checkpoint",
+            hint="remove it to begin anew",
+        ) from error
+    return Checkpoint(tensors=tensors, facts=facts)

@@ -1,0 +1,259 @@
+"""The training loop: deterministic steps from a seed, which go on where a checkpoint ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgecut.errors import EdgecutError
+from edgecut.nested import checkpoint
+from edgecut.nested.augment import augmented
+from edgecut.nested.checkpoint import Identity
+from edgecut.nested.images import ImageSet
+from edgecut.nested.judging import top1
+from edgecut.nested.loss import TreeLoss
+from edgecut.nested.recipe import Schedule, TrainRecipe
+from edgecut.nested.topology import DenseNet, NestedNet
+from edgecut.nested.topology import network as fresh_network
+from edgecut.progress import Tell, nobody
+from edgecut.taxonomy import Taxonomy
+
+MEAN = 0.5
+STD = 0.25
+"""Pixels reach the network as (value / 255 - MEAN) / STD: int8 inputs hold them exactly."""
+
+CHECKPOINT_SECONDS = 60.0
+
+Log = list[dict[str, float]]
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """Where a training stands: all that the next step depends on."""
+
+    network: nn.Module
+    average: dict[str, torch.Tensor]
+    optimiser: torch.optim.SGD
+    step: int = 0
+    losses: float = 0.0  # of this epoch
+    log: Log = field(default_factory=list)
+
+
+def train(
+    recipe: TrainRecipe,
+    taxonomy: Taxonomy,
+    train_set: ImageSet,
+    val_set: ImageSet | None,
+    folder: Path,
+    *,
+    identity: Identity,
+    teacher: nn.Module | None = None,
+    note: Callable[[Log], None] = lambda log: None,
+    tell: Tell = nobody,
+) -> NestedNet | DenseNet:
+    """The trained network, with its averaged weights.
+
+    Goes on from ``folder/checkpoint.safetensors`` where it is there, to the very same result.
+    ``note`` is given the log after every epoch.
+
+    Raises:
+        EdgecutError: ``other-recipe`` for a checkpoint of another recipe or other data,
+            ``bad-checkpoint``, ``cannot-save``, ``training-diverged``.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    teacher = None if teacher is None else teacher.to(device)
+    state = _fresh(recipe, taxonomy, device)
+    path = folder / "checkpoint.safetensors"
+    if path.exists():
+        _restore(state, checkpoint.load(path), identity, path)
+    loss = TreeLoss(taxonomy, recipe.schedule).to(device)
+    batches = len(train_set) // recipe.schedule.batch
+    if batches == 0:
+        raise EdgecutError(
+            f"{len(train_set)} training images do not fill a batch of {recipe.schedule.batch}",
+            code="bad-data",
+        )
+    total = batches * recipe.schedule.epochs
+    saved = time.monotonic()
+    while state.step < total:
+        epoch, place = divmod(state.step, batches)
+        order = np.random.default_rng([recipe.seed, 1, epoch]).permutation(len(train_set))
+        for batch in range(place, batches):
+            chosen = order[batch * recipe.schedule.batch :][: recipe.schedule.batch]
+            random = np.random.default_rng([recipe.seed, 2, state.step])
+            images = augmented(train_set.images[chosen], recipe.augmentation, random)
+            labels = torch.from_numpy(train_set.labels[chosen]).to(device)
+            rate = learning_rate(recipe.schedule, state.step / batches)
+            _step(state, loss, to_input(images, device), labels, rate, recipe.schedule, teacher)
+            tell("train", state.step, total)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS and batch < batches - 1:
+                checkpoint.save(path, _kept(state, identity))
+                saved = time.monotonic()
+        _close_epoch(state, batches, taxonomy, val_set, recipe, device)
+        checkpoint.save(path, _kept(state, identity))
+        saved = time.monotonic()
+        note(state.log)
+    return averaged(state, recipe, taxonomy)
+
+
+def learning_rate(schedule: Schedule, epoch: float) -> float:
+    """The rate at a (fractional) epoch: a linear warm-up, then half a cosine down to zero."""
+    if epoch < schedule.warmup_epochs:
+        return schedule.learning_rate * (epoch + 0.01) / schedule.warmup_epochs
+    span = max(schedule.epochs - schedule.warmup_epochs, 1e-9)
+    return (
+        schedule.learning_rate
+        * (1 + math.cos(math.pi * (epoch - schedule.warmup_epochs) / span))
+        / 2
+    )
+
+
+def to_input(images: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Network input (N, 3, S, S) of images (N, S, S, 3) uint8."""
+    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    return pixels.float().div_(255).sub_(MEAN).div_(STD)
+
+
+def averaged(state: State, recipe: TrainRecipe, taxonomy: Taxonomy) -> NestedNet | DenseNet:
+    """A network with the averaged weights, ready to be used."""
+    network = fresh_network(taxonomy, recipe.network)
+    network.load_state_dict({name: t.cpu() for name, t in state.average.items()})
+    return network.eval()
+
+
+@torch.inference_mode()
+def scores_of(network: nn.Module, images: np.ndarray, *, batch: int = 256) -> np.ndarray:
+    """Scores (N, nodes) of images (N, S, S, 3) uint8."""
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [
+        network(to_input(images[i : i + batch], device)).float().cpu()
+        for i in range(0, len(images), batch)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def _fresh(recipe: TrainRecipe, taxonomy: Taxonomy, device: torch.device) -> State:
+    torch.manual_seed(recipe.seed)
+    network = fresh_network(taxonomy, recipe.network)
+    network = network.to(device, memory_format=torch.channels_last)
+    # Normalisation and biases are few and hold no detail to decay.
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.SGD(
+        [
+            {"params": decayed, "weight_decay": recipe.schedule.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=recipe.schedule.learning_rate,
+        momentum=recipe.schedule.momentum,
+        nesterov=recipe.schedule.momentum > 0,
+    )
+    average = {name: t.detach().clone() for name, t in network.state_dict().items()}
+    return State(network=network, average=average, optimiser=optimiser)
+
+
+def _step(
+    state: State,
+    loss: TreeLoss,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    rate: float,
+    schedule: Schedule,
+    teacher: nn.Module | None,
+) -> None:
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate
+    state.network.train()
+    images = images.contiguous(memory_format=torch.channels_last)
+    half = schedule.precision == "bfloat16"
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
+        scores = state.network(images)
+        with torch.no_grad():
+            taught = None if teacher is None else teacher(images)
+    value = loss(scores, labels, taught)
+    state.optimiser.zero_grad(set_to_none=True)
+    value.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
+    state.optimiser.step()
+    state.step += 1
+    state.losses += float(value.detach())
+    if not math.isfinite(state.losses):
+        raise EdgecutError(
+            f"the loss is not finite at step {state.step}",
+            code="training-diverged",
+            hint="lower learning_rate in the recipe",
+        )
+    _average(state, schedule.ema)
+
+
+@torch.no_grad()
+def _average(state: State, decay: float) -> None:
+    # Early weights say little: the average grows as long as the training is.
+    weight = 1 - min(decay, (1 + state.step) / (10 + state.step))
+    now = state.network.state_dict()
+    floats = [n for n, t in now.items() if t.is_floating_point()]
+    torch._foreach_lerp_([state.average[n] for n in floats], [now[n] for n in floats], weight)
+    for name in now.keys() - set(floats):
+        state.average[name].copy_(now[name])
+
+
+def _close_epoch(
+    state: State,
+    batches: int,
+    taxonomy: Taxonomy,
+    val_set: ImageSet | None,
+    recipe: TrainRecipe,
+    device: torch.device,
+) -> None:
+    entry = {"epoch": state.step / batches, "loss": state.losses / batches}
+    if val_set is not None and len(val_set):
+        network = averaged(state, recipe, taxonomy).to(device)
+        entry["val_top1"] = top1(scores_of(network, val_set.images), val_set.labels, taxonomy)
+    state.log.append(entry)
+    state.losses = 0.0
+
+
+def _kept(state: State, identity: Identity) -> checkpoint.Checkpoint:
+    tensors = {f"network.{n}": t for n, t in state.network.state_dict().items()}
+    tensors |= {f"average.{n}": t for n, t in state.average.items()}
+    tensors |= {f"momentum.{n}": t for n, t in _momenta(state)}
+    facts = identity.facts | {"step": state.step, "losses": state.losses, "log": state.log}
+    return checkpoint.Checkpoint(tensors=tensors, facts=facts)
+
+
+def _momenta(state: State) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, parameter in state.network.named_parameters():
+        momentum = state.optimiser.state.get(parameter, {}).get("momentum_buffer")
+        if momentum is not None:
+            yield name, momentum
+
+
+def _restore(state: State, saved: checkpoint.Checkpoint, identity: Identity, path: Path) -> None:
+    facts: dict[str, Any] = dict(saved.facts)
+    identity.check(facts, path)
+    part = {
+        kind: {
+            n.removeprefix(f"{kind}."): t for n, t in saved.tensors.items() if n.startswith(kind)
+        }
+        for kind in ("network", "average", "momentum")
+    }
+    state.network.load_state_dict(part["network"])
+    for name, tensor in part["average"].items():
+        state.average[name].copy_(tensor)
+    for name, parameter in state.network.named_parameters():
+        if name in part["momentum"]:
+            # In the parameter's own memory format, so that the sums come out the same.
+            buffer = torch.empty_like(parameter)
+            state.optimiser.state[parameter]["momentum_buffer"] = buffer.copy_(
+                part["momentum"][name]
+            )
+    state.step, state.losses, state.log = facts["step"], facts["losses"], list(facts["log"])
