@@ -1,5 +1,5 @@
 # `make test` and `make demo` need Python 3.11, make and a package index; everything else lands in
-# .venv (about 2 GB, a few minutes, once).
+# .venv. The demo needs edgecut with its two runtimes alone; tests and benchmarks need PyTorch, too.
 .PHONY: demo test lint bench clean python
 
 # python3.11 by preference; any other python3 that is new enough will do. Each is tried, because a
@@ -8,10 +8,13 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON := $(shell for p in python3.11 python3; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+RUNTIMES := .venv/runtimes
 READY := .venv/ready
 
-demo: $(READY)
-	$(BIN)/python benchmarks/demo/run.py
+demo: $(RUNTIMES)
+	$(BIN)/edgecut build --keep person,car --out dist/demo
+	$(BIN)/edgecut bench dist/demo --seconds 1
 
 test: $(READY) lint
 	$(BIN)/mypy
@@ -29,12 +32,16 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist edgecut.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+$(RUNTIMES): pyproject.toml | python
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -e .[tflite,openvino]
+	touch $@
+
 # torch comes first and alone, and is named again beside the rest, so that no other build of it is
 # ever picked.
-$(READY): pyproject.toml | python
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet torch==2.13.0
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e .[all,demo,test] torch==2.13.0
+$(READY): $(RUNTIMES)
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) -e .[all,bench,test] torch==2.13.0
 	touch $@
 
 python:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.demo.run import KEEP as VEHICLES
+from benchmarks.efficientnet_lite0 import VEHICLES
 from benchmarks.models import SUBJECTS, Subject
 from edgecut import cutout
 from edgecut.network import Network

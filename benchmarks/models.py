@@ -60,7 +60,7 @@ def efficientnet_lite0() -> Subject:
     return Subject(
         name="efficientnet_lite0",
         source=Source(
-            model="benchmarks.demo.network:efficientnet_lite0",
+            model="benchmarks.efficientnet_lite0:efficientnet_lite0",
             input_shape="1x3x224x224",
             labels="imagenet1k",
         ),

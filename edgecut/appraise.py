@@ -13,7 +13,7 @@ from typing import Any
 from edgecut import bundle
 from edgecut.artifact import Artifact, Emitted
 from edgecut.cost import Cost, cost
-from edgecut.errors import EdgecutError, EdgecutWarning
+from edgecut.errors import EdgecutWarning
 from edgecut.evaluation import Subject
 from edgecut.evaluation import evaluate as judge
 from edgecut.measure.latency import Contender, Measurement, Ratio, measure, ratio
@@ -22,9 +22,8 @@ from edgecut.opened import OpenBundle, open_bundle, running
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
-from edgecut.recipe import read_recipe
 from edgecut.runtimes import open_runtime
-from edgecut.source import SampleSource
+from edgecut.source import SampleSource, recipe_of
 
 
 def evaluate(
@@ -44,7 +43,7 @@ def evaluate(
     Args:
         folder: what ``build`` wrote.
         truth: images with the truth: a COCO json, or a folder or parquet with labels.
-        recipe: their preprocessing, by default the one that the build used.
+        recipe: their preprocessing, by default that of the build, or the network's own.
         split: the part of them to take.
         images: the folder of a COCO json's images.
         limit: at most that many.
@@ -67,7 +66,7 @@ def evaluate(
     full = opened.full()
     samples = SampleSource(
         path=truth,
-        recipe=recipe or _recipe_of(opened),
+        recipe=recipe or (opened.samples.recipe if opened.samples else None),
         split=split,
         images=images,
         limit=limit,
@@ -81,23 +80,13 @@ def evaluate(
             _subjects(opened, full, gains or {}, stack),
             judged_on,
             keep=opened.network.categories.names,
-            rules=read_recipe(samples.recipe).detections,
+            rules=recipe_of(full, samples.recipe).detections,
             taxonomy=full.categories.tree if full.categories else None,
             progress=lambda done, total: tell("evaluate", done, total),
         )
     for remark in judged_on.remarks:
         warnings.warn(remark, EdgecutWarning, stacklevel=2)
     return rows
-
-
-def _recipe_of(opened: OpenBundle) -> str:
-    if opened.samples is None:
-        raise EdgecutError(
-            f"{opened.folder} was built without samples, so no recipe is known",
-            code="missing-recipe",
-            hint="give --recipe",
-        )
-    return opened.samples.recipe
 
 
 def _subjects(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecut import shipped
 from edgecut.calibration import entries, open_entry
 from edgecut.errors import EdgecutError
 from edgecut.table import Table
@@ -95,9 +96,9 @@ def read_taxonomy(name: str) -> Taxonomy:
 def taxonomy_of(names: Sequence[str]) -> Taxonomy:
     """The tree of the shipped set that has just these names, in any order; a flat one without."""
     for entry in entries("categories"):
-        known = read_categories(entry)
-        if len(known.names) == len(names) and set(known.names) == set(names):
-            return known.taxonomy
+        known = shipped.read("calibration", entry)["names"]
+        if len(known) == len(names) and set(known) == set(names):
+            return read_categories(entry).taxonomy
     return Taxonomy.flat(names)
 
 

@@ -28,10 +28,10 @@ from edgecut.passes import attend
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
-from edgecut.recipe import Recipe, read_recipe
+from edgecut.recipe import Recipe, embedded
 from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.samples import Samples
-from edgecut.source import SampleSource, Source, TargetSource, load
+from edgecut.source import SampleSource, Source, TargetSource, load, recipe_of
 from edgecut.target import Target, read_target
 from edgecut.verification import Verification, verify_artifact, verify_cut
 
@@ -150,7 +150,7 @@ def build(
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
         built = _verify_all(folder, result.network, artifacts, samples, tell)
         notes += [*result.notes, *(calibration.remarks if calibration else ())]
-        _write_papers(folder, result, built, read_recipe(samples.recipe) if samples else None)
+        _write_papers(folder, result, built, _recipe(result.full, samples))
         came_from = {
             "source": source.to_json(out),
             "samples": samples.to_json(out) if samples else None,
@@ -321,6 +321,13 @@ def _verify(
                 )
             )
     return next((verdict for verdict in verdicts if verdict.passed), verdicts[-1])
+
+
+def _recipe(network: Network, samples: SampleSource | None) -> Recipe | None:
+    """How images become the network's input, where anything says so."""
+    if samples is None:
+        return embedded(network.model.metadata_props, where=network.name)
+    return recipe_of(network, samples.recipe)
 
 
 def _write_papers(

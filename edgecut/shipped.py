@@ -1,4 +1,4 @@
-"""Where the data that edgecut ships is found: targets, calibration recipes, label sets."""
+"""Where what edgecut ships is found: targets, calibration recipes, label sets, networks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def folder(kind: str) -> Path:
 def names(kind: str) -> list[str]:
     """Names of the shipped entries of one kind, sorted."""
     return sorted(path.stem for path in folder(kind).glob("*.toml"))
+
+
+NETWORK = "everyday"
+"""The network that is cut where the user names none."""
+
+
+def networks() -> list[str]:
+    """Names of the shipped networks, sorted."""
+    return sorted(path.stem for path in (Path(__file__).parent / "networks").glob("*.onnx"))
+
+
+def network(name: str) -> Path:
+    """The file of a shipped network."""
+    return Path(__file__).parent / "networks" / f"{name}.onnx"
 
 
 def read(kind: str, name_or_path: str) -> dict[str, Any]:

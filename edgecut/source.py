@@ -14,7 +14,7 @@ from edgecut.category_set import read_labels
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.passes.attend import attended, plain
-from edgecut.recipe import read_recipe
+from edgecut.recipe import Recipe, embedded, read_recipe
 from edgecut.samples import Samples, open_samples
 
 CALIBRATION_SAMPLES = 128
@@ -57,7 +57,7 @@ def _is_path(field: str, value: str | None) -> bool:
     kind = {"labels": "calibration", "recipe": "calibration", "target": "targets"}.get(field)
     if value is None or (kind and value in shipped.names(kind)):
         return False
-    return field != "model" or not _is_factory(value)
+    return field != "model" or not (_is_factory(value) or value in shipped.networks())
 
 
 def _is_factory(model: str) -> bool:
@@ -68,7 +68,7 @@ def _is_factory(model: str) -> bool:
 class Source(_Reference):
     """A model: all that is needed to load it.
 
-    ``model`` is an ``.onnx`` or ``.pt2`` path, the folder of a training run, or
+    ``model`` is the name of a shipped network, an ``.onnx`` or ``.pt2`` path, the folder of a training run, or
     ``module:factory``, ``weights`` a state dict for
     a factory, ``input_shape`` for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a
     shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it. With
@@ -106,13 +106,13 @@ class Source(_Reference):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSource(_Reference):
-    """Images, and the recipe by which they become tensors."""
+    """Images, and the recipe by which they become tensors; by default the network's own."""
 
     _paths = ("path", "images", "recipe")
     _kinds: ClassVar[Mapping[str, type]] = {"limit": int}
 
     path: str
-    recipe: str
+    recipe: str | None = None
     split: str | None = None
     images: str | None = None
     limit: int | None = CALIBRATION_SAMPLES
@@ -121,7 +121,7 @@ class SampleSource(_Reference):
         """The samples, preprocessed for the network's image input."""
         return open_samples(
             Path(self.path),
-            read_recipe(self.recipe),
+            recipe_of(network, self.recipe),
             network.image,
             limit=self.limit,
             split=self.split,
@@ -140,6 +140,24 @@ class TargetSource(_Reference):
     _paths = ("target",)
 
     target: str
+
+
+def recipe_of(network: Network, name: str | None) -> Recipe:
+    """The recipe of that name, or else the one that the network brings along.
+
+    Raises:
+        EdgecutError: ``missing-recipe`` where there is neither, or what ``read_recipe`` raises.
+    """
+    if name is not None:
+        return read_recipe(name)
+    own = embedded(network.model.metadata_props, where=network.name)
+    if own is None:
+        raise EdgecutError(
+            f"nothing says how an image becomes the input of {network.name}",
+            code="missing-recipe",
+            hint="give --recipe, for example --recipe yolox; a wrong one ruins accuracy",
+        )
+    return own
 
 
 def load(source: Source | str, **details: Any) -> Network:
@@ -190,7 +208,8 @@ def _load_model(source: Source) -> Network:
         return torch_program.load_torch(
             source.model, weights=weights, input_shape=shape, trust=source.trust
         )
-    path = Path(source.model)
+    shipped_one = source.model in shipped.networks()
+    path = shipped.network(source.model) if shipped_one else Path(source.model)
     if not path.is_dir():
         return onnx_file.load_onnx(path, input_shapes=shapes)
     network = onnx_file.load_onnx(path / RUN_MODEL, input_shapes=shapes)

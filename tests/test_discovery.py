@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from onnx import NodeProto, helper
 
-from edgecut.categories import CategoryMap
+from edgecut.categories import CategoryMap, one_slot_per_node
 from edgecut.category_json import from_json, to_json
+from edgecut.category_set import read_names
 from edgecut.discovery import OWN_KEY, embed, embedded, with_categories
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
+from edgecut.taxonomy import Taxonomy
 from tests.graphs import network_of
 
 node = helper.make_node
@@ -457,3 +459,65 @@ def test_the_hint_of_an_ambiguity_names_every_output() -> None:
     text = refused("ambiguous-slots", network, names)
     assert "--slots y0:1:1+5,y1:1:1+5" in text
     assert len(found(network, names, slots="y0:1:1+5,y1:1:1+5").outputs) == 2
+
+
+# The taxonomy.
+
+TREE = Taxonomy(
+    names=("insect", "ant", "bee", "cat"), parents=(N, 0, 0, N), aliases={"emmet": "ant"}
+)
+
+
+def treed() -> Network:
+    return with_categories(shaped((1, 8)), ABC, source="test", slots="y0:1:5+3", taxonomy=TREE)
+
+
+def test_a_taxonomy_goes_with_the_names_into_the_metadata_and_back() -> None:
+    network = treed()
+    again = Network(name="again", model=embed(network).model, digest="")
+    categories = found(again, None)
+    assert categories == network.categories and categories.taxonomy == TREE
+    assert categories.indices(["insect/*"], where="it") == (0, 1)
+    assert categories.indices(["Emmet"], where="it") == (0,)
+
+
+def test_a_network_may_have_a_slot_for_every_node() -> None:
+    network = shaped((1, 4))
+    own = one_slot_per_node(TREE, "y0", source="test")
+    network.model.metadata_props[OWN_KEY] = json.dumps(to_json(own))
+    assert found(network, None) == own
+    assert found(network, None).indices(["insect"], where="it") == (0,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": ["insect", "ant", "bee", "cow"]},
+        {"parents": [None, 0, 0]},
+        {"parents": [None, 0, 0, 4]},
+        {"aliases": {"emmet": "nobody"}},
+        {"aliases": {"bee": "ant"}},
+        {"names": ["insect", "ant", "bee", "BEE"]},
+    ],
+)
+def test_an_embedded_taxonomy_that_does_not_fit(change: dict[str, object]) -> None:
+    network = shaped((1, 8))
+    data = to_json(treed().categories)  # type: ignore[arg-type]
+    data["taxonomy"] |= change
+    network.model.metadata_props[OWN_KEY] = json.dumps(data)
+    assert OWN_KEY in refused("labels-do-not-fit", network, None)
+
+
+def test_names_of_a_shipped_set_bring_its_tree() -> None:
+    """As Ultralytics and others leave them in a detector's metadata."""
+    network = shaped((1, 84, 100))
+    network.model.metadata_props["names"] = str(dict(enumerate(read_names("coco80"))))
+    categories = found(network, None)
+    kept = [categories.names[i] for i in categories.indices(["appliance/*"], where="it")]
+    assert kept == ["microwave", "oven", "toaster", "sink", "refrigerator"]
+
+
+def test_the_background_is_in_no_tree() -> None:
+    categories = found(shaped((1, 91)), read_names("coco91"), slots="y0:1:91")
+    assert categories.tree.find("background") is None and categories.fits()
+    assert len(categories.indices(["*", "!unused"], where="it")) == 80

@@ -21,11 +21,23 @@ import click
 import pytest
 
 import edgecut
-from edgecut import artifact, bundle, cost, demand, discovery, pipeline, recipe, source, target
+from edgecut import (
+    artifact,
+    bundle,
+    category_json,
+    category_set,
+    cost,
+    demand,
+    pipeline,
+    recipe,
+    source,
+    target,
+)
 from edgecut import verification as verification_module
 from edgecut.cli import bench as bench_command
 from edgecut.cli import cut as cut_command
 from edgecut.cli import inspect as inspect_command
+from edgecut.cli import tree as tree_command
 from edgecut.cli import verify as verify_command
 from edgecut.cli.main import COMMANDS, group
 
@@ -168,6 +180,13 @@ def test_toml_examples_are_read(tmp_path: Path) -> None:
     assert sorted(kinds) == [False, True]
 
 
+def test_the_example_of_a_tree_is_read(tmp_path: Path) -> None:
+    (block,) = blocks(ROOT / "docs" / "how-to" / "keep.md", "toml")
+    (tmp_path / "yard.toml").write_text(block)
+    tree = category_set.read_taxonomy(str(tmp_path / "yard.toml"))
+    assert (len(tree.names), len(tree.leaves), len(tree.aliases)) == (5, 4, 2)
+
+
 # Formats.
 
 
@@ -181,12 +200,18 @@ def keys_written(function: Callable[..., Any]) -> set[str]:
 def all_keys() -> set[str]:
     values = (
         *(verification_module.Verification, demand.Refusal, source.Source, source.SampleSource),
-        *(source.TargetSource, recipe.Recipe, recipe.Detections, recipe.CategorySet),
+        *(source.TargetSource, recipe.Recipe, recipe.Detections, category_set.CategorySet),
         *(target.Target, target.Int8, target.Peak),
     )
     writers: tuple[Callable[..., Any], ...] = (
         *(pipeline._write_papers, bundle.artifact_to_json, bundle.cost_to_json),
-        *(discovery.to_json, artifact.Port.to_json, bench_command.as_json, cut_command.summary),
+        *(
+            category_json.to_json,
+            tree_command.as_json,
+            artifact.Port.to_json,
+            bench_command.as_json,
+            cut_command.summary,
+        ),
     )
     # Trust in a model is given anew each time, and written nowhere.
     keys = {f.name for value in values for f in fields(value)} - {"trust"}

@@ -21,6 +21,7 @@ from edgecut.evaluation import Subject, coco_ap, evaluate, predict, top1
 from edgecut.network import TensorSpec
 from edgecut.recipe import read_recipe
 from edgecut.samples import open_samples
+from edgecut.taxonomy import Taxonomy
 
 
 def seen(*rows: tuple[tuple[float, ...], float, int]) -> Detected:
@@ -204,6 +205,28 @@ def test_classifiers_are_judged_together_on_kept_labels(tmp_path: Path) -> None:
         mine = [r for r in rows if r["what"] == what]
         assert [(r["category"], r["top1"], r["samples"]) for r in mine] == expected
     assert len(calls) == 3 and steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_truth_is_the_deepest_kept_category_above_the_label(tmp_path: Path) -> None:
+    #   time > night, day > noon;  cave
+    tree = Taxonomy(
+        names=("time", "night", "day", "noon", "cave"),
+        parents=(None, 0, 0, 2, None),
+        aliases={"midday": "noon"},
+    )
+    for label in ("night", "Midday", "time", "cave", "sea"):
+        png(tmp_path / label / "a.png", 255)
+    samples = open_samples(tmp_path, read_recipe("plain"), SPEC)
+
+    def truth(*keep: str) -> dict[str, int]:
+        full = classifier(keep, tuple(range(3)))
+        subjects = {"full": Subject(run=by_brightness, categories=full)}
+        rows = evaluate(subjects, samples, keep=keep, taxonomy=tree)
+        return {row["category"]: row["samples"] for row in rows}
+
+    assert truth("time", "day", "cave") == {"time": 2, "day": 1, "cave": 1, "overall": 4}
+    assert truth("night", "noon", "day") == {"night": 1, "noon": 1, "day": 0, "overall": 2}
+    assert truth("cave", "day", "night") == {"cave": 1, "day": 1, "night": 1, "overall": 3}
 
 
 def test_labels_may_be_aliases(tmp_path: Path) -> None:

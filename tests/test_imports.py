@@ -30,7 +30,7 @@ LEVELS = (
         *("measure", "passes", "quantise", "verification"),
     },
     {"cutout", "source", "bundle", "produce"},
-    {"opened"},
+    {"branch_cost", "opened"},
     {"pipeline", "appraise"},
     {"cli"},
     {"__main__"},

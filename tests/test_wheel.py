@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKOUT = ("edgecut", "targets", "calibration")
-FILES = ("pyproject.toml", "LICENSE", "README.md")
+FILES = ("pyproject.toml", "LICENSE", "NOTICE", "README.md")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(name="inspect")
 @options.model
-@click.option("--keep", metavar="NAMES", help="Show what keeping these would cost.")
+@click.option("--keep", metavar="NAMES", help=f"Show what keeping these would cost, {options.KEEP}")
 @click.option("--each", is_flag=True, help="Show what keeping each single category would cost.")
 @options.attention
 @options.as_json
@@ -26,6 +26,7 @@ def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
     MODEL is an .onnx or .pt2 file, or MODULE:FACTORY of a PyTorch model.
     """
     from edgecut import cutout
+    from edgecut.category_json import to_json
     from edgecut.cost import cost
     from edgecut.source import load
 
@@ -43,7 +44,7 @@ def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
                 "inputs": [asdict(spec) for spec in network.inputs],
                 "outputs": [asdict(spec) for spec in network.outputs],
                 "cost": asdict(full),
-                "categories": asdict(network.categories) if network.categories else None,
+                "categories": to_json(network.categories) if network.categories else None,
                 "cuts": [
                     {
                         "keep": list(saved.keep),

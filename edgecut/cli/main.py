@@ -34,6 +34,7 @@ COMMANDS = {
     "inspect": "Show a model's categories and what they cost.",
     "train": "Train a network that cuts well.",
     "targets": "List the devices that edgecut knows.",
+    "tree": "Show a tree of categories and what its branches cost.",
     "verify": "Check a build again, on the artifacts' own runtimes.",
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from edgecut.errors import EdgecutError
+from edgecut import shipped
 
 if TYPE_CHECKING:
     from edgecut.source import SampleSource, Source
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON to stdout.")
-KEEP = "separated by commas: car,dog; 'vehicle/*', '*', '!dog'."
+KEEP = "separated by commas: car, 'vehicle/*', '!dog', ..."
 keep = click.option("--keep", required=True, metavar="NAMES", help=f"Categories to keep, {KEEP}")
 
 # One way so far; the option names it, and keeps its place for others.
@@ -53,7 +53,7 @@ def _filled(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 
 
 model = chained(
-    click.argument("model"),
+    click.argument("model", default=shipped.NETWORK, metavar="[MODEL]"),
     text("--labels", "SET|FILE", "Category names: coco80, ... or a file."),
     text("--slots", "OUTPUT:AXIS:LAYOUT,..", "Where they are: output:2:5+80."),
     text("--weights", "FILE", "State dict for a MODULE:FACTORY model."),
@@ -65,7 +65,7 @@ attention = click.option(
 )
 samples = chained(
     text("--samples", "PATH", "Images: a folder, a .parquet or a COCO .json."),
-    text("--recipe", "NAME|FILE", "Preprocessing: yolox, imagenet, ..."),
+    text("--recipe", "NAME|FILE", "Preprocessing: yolox, imagenet, ...; or the model's own."),
     text("--split", "NAME", "The part of the samples to use."),
     text("--images", "DIR", "Where a COCO .json's images are."),
 )
@@ -112,7 +112,7 @@ def samples_of(
 
     Raises:
         click.UsageError: an option about samples was given, but none are.
-        EdgecutError: ``missing-recipe``, or ``unknown-recipe`` before anything else is done.
+        EdgecutError: ``unknown-recipe`` before anything else is done.
     """
     from edgecut.recipe import read_recipe
     from edgecut.source import SampleSource
@@ -120,13 +120,8 @@ def samples_of(
     if samples is None:
         _refuse_given("recipe", "split", "images", "limit", without="--samples")
         return None
-    if recipe is None:
-        raise EdgecutError(
-            "--samples needs --recipe, which says how an image becomes the network's input",
-            code="missing-recipe",
-            hint="for example --recipe yolox; double or missing normalisation ruins accuracy",
-        )
-    read_recipe(recipe)
+    if recipe is not None:
+        read_recipe(recipe)
     return SampleSource(path=samples, recipe=recipe, split=split, images=images, limit=limit)
 
 

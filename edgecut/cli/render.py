@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from edgecut.errors import EdgecutError
 Tell = Callable[[str, int, int], None]
 # Where the output is no terminal: wide enough for every table of ours.
 WIDTH = 160
+PLAIN_SECONDS = 60.0
 
 
 def print_json(data: Any) -> None:
@@ -66,6 +69,7 @@ def progress() -> Iterator[Tell]:
         SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
+        TimeRemainingColumn,
     )
 
     bar = Progress(
@@ -74,27 +78,40 @@ def progress() -> Iterator[Tell]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        speed_estimate_period=120,
     )
     with bar:
-        task = bar.add_task("start", total=None)
+        task = bar.add_task("start", total=None, left="")
 
         def tell(stage: str, done: int, total: int) -> None:
-            # An update takes None for "as before", and a stage may not know its total.
-            bar.tasks[task].total = total or None
-            bar.update(task, description=stage, completed=done)
+            # Another stage has another pace, and a stage may not know its total.
+            if bar.tasks[task].description != stage:
+                bar.reset(task, description=stage, left="left" if total else "")
+            bar.tasks[task].total = total or None  # an update takes None for "as before"
+            bar.update(task, completed=done)
 
         yield tell
 
 
-def _plain() -> Tell:
-    seen: list[str] = []
+def _plain(clock: Callable[[], float] = time.monotonic) -> Tell:
+    """A line for each stage and, where one takes longer, now and then how much of it is left."""
+    stage, began, told, first = "", 0.0, 0.0, 0
 
-    def tell(stage: str, done: int, total: int) -> None:
-        if not seen or seen[-1] != stage:
-            seen.append(stage)
+    def tell(now: str, done: int, total: int) -> None:
+        nonlocal stage, began, told, first
+        time_s = clock()
+        if now != stage:
+            stage, began, told, first = now, time_s, time_s, done
             click.echo(f"  {stage}", err=True)
+        elif total and done > first and time_s - told >= PLAIN_SECONDS:
+            told = time_s
+            left_s = (time_s - began) * (total - done) / (done - first)
+            left = datetime.timedelta(seconds=round(left_s))
+            click.echo(f"  {stage} {done}/{total}, {left} left", err=True)
 
     return tell
 

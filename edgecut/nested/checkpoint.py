@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import torch
 
 from edgecut.errors import EdgecutError
+
+PARTIAL = ".partial"
+"""What a file's name ends in while it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +40,13 @@ class Identity:
 
     def check(self, facts: Mapping[str, Any], where: Path) -> None:
         """Raise ``other-recipe`` unless a checkpoint is one of this training."""
-        for what, name in (("recipe", "settings"), ("data", "data, or has another teacher")):
+        for what, told in (
+            ("recipe", "with other settings or categories"),
+            ("data", "on other data, or with another teacher"),
+        ):
             if facts.get(what) != self.facts[what]:
                 raise EdgecutError(
-                    f"{where} holds a training of other {name}",
+                    f"{where} holds a training {told}",
                     code="other-recipe",
                     hint="go on with the recipe and the data it began with, or give another --out",
                 )
@@ -64,7 +71,7 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         EdgecutError: ``cannot-save``.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL)
     try:
         with open(partial, "wb") as file:
             file.write(data)
@@ -72,12 +79,14 @@ def write(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise EdgecutError(
             f"cannot save {path}: {error.strerror or error}",
             code="cannot-save",
-            hint="the last good checkpoint is still there: make room, and train on from it",
+            hint="what was saved before is whole: make room, and give the same command again",
         ) from error
+    finally:
+        with contextlib.suppress(OSError):  # it is gone where all went well
+            partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Checkpoint:
@@ -86,16 +95,43 @@ def load(path: Path) -> Checkpoint:
     Raises:
         EdgecutError: ``bad-checkpoint`` where it is not one.
     """
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Checkpoint(tensors=tensors, facts=_facts(file))
+
+
+def load_facts(path: Path) -> Mapping[str, Any]:
+    """The facts of a checkpoint alone.
+
+    Raises:
+        EdgecutError: ``bad-checkpoint`` where it is not one.
+    """
+    with _opened(path) as file:
+        return _facts(file)
+
+
+def unfit(path: Path, reason: object) -> EdgecutError:
+    """What to raise where a checkpoint is not what it should be."""
+    return EdgecutError(
+        f"{path} is not a checkpoint of edgecut, or not of this network: {reason}",
+        code="bad-checkpoint",
+        hint="remove it to begin anew",
+    )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise EdgecutError(
-            f"{path} is not a checkpoint of edgecut: {error}",
-            code="bad-checkpoint",
-            hint="remove it to begin anew",
-        ) from error
-    return Checkpoint(tensors=tensors, facts=facts)
+        raise unfit(path, error) from error
+
+
+def _facts(file: Any) -> dict[str, Any]:
+    facts = json.loads((file.metadata() or {})["facts"])
+    if not isinstance(facts, dict):
+        raise ValueError("its facts are no table")
+    return facts

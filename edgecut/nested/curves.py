@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Sequence
 from typing import Any
+
+from edgecut.errors import MissingPackage
 
 
 def drawn(log: Sequence[dict[str, float]], name: str) -> bytes:
@@ -13,8 +16,8 @@ def drawn(log: Sequence[dict[str, float]], name: str) -> bytes:
     Raises:
         MissingPackage: matplotlib is not installed.
     """
-    from edgecut.errors import MissingPackage
-
+    # It tells on stderr that it builds its cache of fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -7,24 +7,28 @@ from typing import Any
 import numpy as np
 
 from edgecut.nested.images import ImageSet
-from edgecut.nested.loss import NONE
 from edgecut.taxonomy import Taxonomy
 
 
 def top1(scores: np.ndarray, labels: np.ndarray, taxonomy: Taxonomy) -> float:
-    """The share of the images labelled with a leaf whose highest leaf score is that leaf's."""
-    right = _right(scores, labels, taxonomy)
+    """Of the images labelled with a leaf, the share whose highest leaf score is that leaf's.
+
+    NaN where there are none.
+    """
+    leaves = np.array(taxonomy.leaves)
+    asked = np.isin(labels, leaves)
+    right = _chosen(scores[asked], leaves) == labels[asked]
     return float(right.mean()) if len(right) else float("nan")
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """The probability that a positive's score is above a negative's (ties count half)."""
-    order = np.argsort(scores, kind="stable")
-    ranks = np.empty(len(scores))
-    ranks[order] = np.arange(1, len(scores) + 1)
-    # Equal scores share their mean rank.
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.bincount(inverse, ranks) / counts)[inverse] if len(values) < len(scores) else ranks
+    """The probability that a positive's score is above a negative's (ties count half).
+
+    By the ranks of the positives (Mann and Whitney 1947); NaN without positives or negatives.
+    """
+    # Equal scores share the mean of their ranks.
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     above, below = int(positive.sum()), int((~positive).sum())
     if not above or not below:
         return float("nan")
@@ -42,29 +46,27 @@ def judged(scores: np.ndarray, images: ImageSet, taxonomy: Taxonomy) -> dict[str
         "top1": _number(top1(scores, images.labels, taxonomy)),
         "by_source": {
             source: {
-                "images": int(mine.sum()),
-                "top1": _number(top1(scores[mine], images.labels[mine], taxonomy)),
-                "by_category": _by_category(scores[mine], images.labels[mine], taxonomy),
+                "images": int(own.sum()),
+                "top1": _number(top1(scores[own], images.labels[own], taxonomy)),
+                "by_category": _by_category(scores[own], images.labels[own], taxonomy),
             }
             for source in sorted(set(images.sources.tolist()))
-            if (mine := images.sources == source).any()
+            for own in [images.sources == source]
         },
         "by_category": _by_category(scores, images.labels, taxonomy),
     }
 
 
-def _right(scores: np.ndarray, labels: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    leaves = np.array(taxonomy.leaves)
-    asked = np.isin(labels, leaves)
-    right: np.ndarray = leaves[scores[asked][:, leaves].argmax(1)] == labels[asked]
-    return right
+def _chosen(scores: np.ndarray, leaves: np.ndarray) -> np.ndarray:
+    """The leaf of the highest score, for each image."""
+    found: np.ndarray = leaves[scores[:, leaves].argmax(1)]
+    return found
 
 
 def _by_category(
     scores: np.ndarray, labels: np.ndarray, taxonomy: Taxonomy
 ) -> dict[str, dict[str, float | int | None]]:
-    leaves = np.array(taxonomy.leaves)
-    chosen = leaves[scores[:, leaves].argmax(1)]
+    chosen = _chosen(scores, np.array(taxonomy.leaves))
     found: dict[str, dict[str, float | int | None]] = {}
     for node, name in enumerate(taxonomy.names):
         under = [node, *taxonomy.under(node)]
@@ -73,7 +75,7 @@ def _by_category(
             continue
         # A label above a node leaves open whether the image shows it.
         above = [n for n in taxonomy.path(node) if n != node]
-        known = ~np.isin(labels, above) | (labels == NONE)
+        known = ~np.isin(labels, above)
         found[name] = {
             "images": int(positive.sum()),
             "recall": _number(float(np.isin(chosen[positive], under).mean())),

@@ -14,6 +14,8 @@ from edgecut.table import Table
 BASES = ("resnet", "mobilenet", "convnext")
 MODELS = ("nested", "dense")
 MAX_SIZE = 1024
+MAX_WIDTH = 8192
+MAX_STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class NetworkSpec:
         """The network with the widths of its stages multiplied, to multiples of 8; same stem."""
 
         def widened(spec: StageSpec) -> StageSpec:
-            return replace(spec, width=max(8, round(spec.width * factor / 8) * 8))
+            return replace(spec, width=min(MAX_WIDTH, max(8, round(spec.width * factor / 8) * 8)))
 
         return replace(
             self,
@@ -122,20 +124,21 @@ def read(path: Path) -> TrainRecipe:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise EdgecutError(
             f"cannot read the training recipe {path}: {error}", code="bad-training-recipe"
         ) from error
     table = Table(data, str(path), code="bad-training-recipe")
     table.text("kind", "training")
+    size = table.integer("size", 8, MAX_SIZE)
     recipe = TrainRecipe(
         name=table.text("name"),
         categories=table.text("categories"),
-        size=table.integer("size", 8, MAX_SIZE),
+        size=size,
         seed=table.integer("seed", 0),
         network=_network(table.table("network")),
         schedule=_schedule(table.table("schedule")),
-        augmentation=_augmentation(table.table("augmentation")),
+        augmentation=_augmentation(table.table("augmentation"), size),
         keep=table.texts("keep") if table.has("keep") else (),
     )
     table.done()
@@ -143,9 +146,12 @@ def read(path: Path) -> TrainRecipe:
 
 
 def _network(table: Table) -> NetworkSpec:
+    model = table.text("model", *MODELS)
+    if model == "dense" and table.has("branches"):
+        raise table.error("a dense network has no 'branches'")
     branches = table.table("branches") if table.has("branches") else None
     spec = NetworkSpec(
-        model=table.text("model", *MODELS),
+        model=model,
         base=table.text("base", *BASES),
         stem_widths=table.integers("stem_widths", 1),
         stem_strides=table.integers("stem_strides", 1),
@@ -154,32 +160,41 @@ def _network(table: Table) -> NetworkSpec:
         if branches
         else {},
     )
-    if len(spec.stem_widths) != len(spec.stem_strides):
-        raise table.error("'stem_widths' and 'stem_strides' differ in length")
+    _check_stem(table, spec)
     if not spec.stages:
-        raise table.error("at least one [[stages]] is needed")
+        raise table.error("at least one [[network.stages]] is needed")
     table.done()
     return spec
 
 
+def _check_stem(table: Table, spec: NetworkSpec) -> None:
+    if len(spec.stem_widths) != len(spec.stem_strides):
+        raise table.error("'stem_widths' and 'stem_strides' differ in length")
+    if max(spec.stem_widths) > MAX_WIDTH:
+        raise table.error(f"'stem_widths' holds more than {MAX_WIDTH}")
+    if max(spec.stem_strides) > MAX_STRIDE:
+        raise table.error(f"'stem_strides' holds more than {MAX_STRIDE}")
+
+
 def _stage(table: Table) -> StageSpec:
     spec = StageSpec(
-        width=table.integer("width", 1, 8192),
+        width=table.integer("width", 1, MAX_WIDTH),
         depth=table.integer("depth", 1, 256),
-        stride=table.integer("stride", 1, 4),
+        stride=table.integer("stride", 1, MAX_STRIDE),
     )
     table.done()
     return spec
 
 
 def _schedule(table: Table) -> Schedule:
+    epochs = table.integer("epochs", 1, 100_000)
     schedule = Schedule(
-        epochs=table.integer("epochs", 1, 100_000),
+        epochs=epochs,
         batch=table.integer("batch", 2, 65_536),
         learning_rate=table.number("learning_rate", 0, 100),
         momentum=table.number("momentum", 0, 0.9999),
         weight_decay=table.number("weight_decay", 0, 1),
-        warmup_epochs=table.number("warmup_epochs", 0),
+        warmup_epochs=table.number("warmup_epochs", 0, epochs),
         ema=table.number("ema", 0, 0.999999),
         label_smoothing=table.number("label_smoothing", 0, 0.9),
         level_weight=table.number("level_weight", 0),
@@ -192,13 +207,12 @@ def _schedule(table: Table) -> Schedule:
     return schedule
 
 
-def _augmentation(table: Table) -> Augmentation:
-    flip = table.integer("flip", 0, 1)
+def _augmentation(table: Table, size: int) -> Augmentation:
     augmentation = Augmentation(
-        flip=bool(flip),
-        shift=table.integer("shift", 0, MAX_SIZE),
+        flip=bool(table.integer("flip", 0, 1)),
+        shift=table.integer("shift", 0, size - 1),
         scale=table.number("scale", 0.05, 1),
-        cutout=table.integer("cutout", 0, MAX_SIZE),
+        cutout=table.integer("cutout", 0, size),
         rescale=table.number("rescale", 0, 1),
         jpeg=table.number("jpeg", 0, 1),
         colour=table.number("colour", 0, 1),

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from edgecut.category_set import read_taxonomy
-from edgecut.errors import EdgecutError
-from edgecut.keep import kept
+from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.nested import checkpoint, curves, images, judging, training
 from edgecut.nested.budget import macs_of, parameters_of
 from edgecut.nested.checkpoint import Identity
 from edgecut.nested.export import to_onnx
-from edgecut.nested.images import Data, ImageSet
+from edgecut.nested.folder import (
+    CATEGORIES,
+    CURVES,
+    LOG,
+    METRICS,
+    MODEL,
+    RECIPE,
+    WEIGHTS,
+    claim,
+    is_finished,
+    load_network,
+    read_json,
+    save_weights,
+    write_json,
+)
+from edgecut.nested.images import TRAIN, VAL, Data, ImageSet, Skipped
 from edgecut.nested.loss import NONE
+from edgecut.nested.plan import Plan, planned
 from edgecut.nested.recipe import TrainRecipe, read
-from edgecut.nested.topology import DenseNet, NestedNet, network
+from edgecut.nested.recipe_text import to_toml
+from edgecut.nested.topology import DenseNet, NestedNet
+from edgecut.nested.training import CHECKPOINT
 from edgecut.progress import Tell, nobody
 from edgecut.recipe import Recipe
-from edgecut.taxonomy import Taxonomy
-
-RECIPE, LOG, CURVES, METRICS = "recipe.toml", "log.json", "curves.png", "metrics.json"
-WEIGHTS, MODEL, CHECKPOINT = "weights.safetensors", "model.onnx", "checkpoint.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +48,7 @@ class Trained:
 
     folder: Path
     metrics: dict[str, Any]
-    skipped: tuple[images.Skipped, ...]
+    skipped: tuple[Skipped, ...]
 
 
 def train(
@@ -62,139 +73,117 @@ def train(
 
     Raises:
         EdgecutError: what reading, training and saving raise.
+        MissingPackage: a package of the extra ``train`` is not installed.
     """
-    settings = read(recipe)
-    settings = replace(settings, keep=tuple(keep) or settings.keep)
-    whole = read_taxonomy(settings.categories)
-    taxonomy = _specialised(whole, settings)
-    identity = Identity(
-        recipe=settings.digest, data=f"{digest_of_data(data)} {_teacher_digest(teacher)}"
-    )
-    if (out / METRICS).exists():
-        return _finished(out, identity)
-    _begin(out, recipe)
-    found = images.read(data, whole, settings.size, tell=tell)
-    splits = {n: _relabelled(s, whole, taxonomy) for n, s in found.splits.items()}
-    if "train" not in splits:
+    _check_packages()
+    plan = planned(recipe, keep)
+    taught_by = _teacher(teacher, plan)
+    tell("read data", 0, 0)
+    identity = Identity(recipe=plan.digest, data=_digest_of(data, teacher))
+    own = out / RECIPE
+    claim(out, identity, begun_with=planned(own).digest if own.exists() else None)
+    if is_finished(out):
+        return _finished(out)
+    _keep_recipe(out, plan)
+    found = images.read(data, plan.whole, plan.settings.size, tell=tell)
+    splits = {n: _relabelled(s, plan) for n, s in found.splits.items()}
+    if TRAIN not in splits:
         raise EdgecutError(
-            f"{data} has no split 'train', only {', '.join(sorted(splits))}", code="bad-data"
+            f"{data} has no split '{TRAIN}', only {', '.join(sorted(splits))}", code="bad-data"
         )
     trained = training.train(
-        settings,
-        taxonomy,
-        splits["train"],
-        splits.get("val"),
+        plan.settings,
+        plan.taxonomy,
+        splits[TRAIN],
+        splits.get(VAL),
         out,
         identity=identity,
-        teacher=_teacher(teacher, taxonomy),
-        note=lambda log: _write_log(out, log, settings.name),
+        teacher=taught_by,
+        note=lambda log: _write_log(out, log, plan.settings.name),
         tell=tell,
     )
-    metrics = _judged(trained, settings, splits, found)
-    _write(out, trained, settings, identity, metrics)
-    return Trained(folder=out, metrics=metrics, skipped=found.skipped)
+    metrics = _judged(trained, plan.settings, splits, found, tell)
+    save_weights(out, trained, identity)
+    tell("export", 0, 0)
+    size, name = plan.settings.size, plan.settings.name
+    checkpoint.write(out / MODEL, to_onnx(trained, pixels_of(plan.settings), size, source=name))
+    # What is there last tells that all is there.
+    write_json(out / METRICS, metrics)
+    return _finished(out)
 
 
-def digest_of_data(data: Path) -> str:
-    """SHA-256 of a file's bytes, or of the names and bytes of a folder's."""
-    digest = hashlib.sha256()
-    files = sorted(p for p in data.rglob("*") if p.is_file()) if data.is_dir() else [data]
-    for file in files:
-        digest.update(file.relative_to(data).as_posix().encode())
-        try:
-            with open(file, "rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        except OSError as error:
-            raise EdgecutError(f"cannot read {file}: {error.strerror}", code="bad-data") from error
-    return digest.hexdigest()
+def _check_packages() -> None:
+    """All that is needed in the end is better missed at the beginning."""
+    for package in ("safetensors", "onnxscript", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingPackage(package, extra="train", why="training")
 
 
-def load_network(folder: Path) -> NestedNet | DenseNet:
-    """The network of a finished run, in torch, ready to be used.
-
-    Raises:
-        EdgecutError: ``not-a-run``, ``bad-checkpoint``, or what reading its recipe raises.
-    """
-    if not (folder / WEIGHTS).is_file():
-        raise EdgecutError(
-            f"{folder} holds no finished training ({WEIGHTS} is missing)",
-            code="not-a-run",
-            hint="`edgecut train` writes one, and goes on with one that was stopped",
-        )
-    saved = checkpoint.load(folder / WEIGHTS)
-    try:
-        tree = saved.facts["taxonomy"]
-        taxonomy = Taxonomy(names=tuple(tree["names"]), parents=tuple(tree["parents"]))
-        found = network(taxonomy, read(folder / RECIPE).network)
-        found.load_state_dict(dict(saved.tensors))
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise EdgecutError(
-            f"{folder / WEIGHTS} does not fit {folder / RECIPE}", code="bad-checkpoint"
-        ) from error
-    return found.eval()
-
-
-def _finished(out: Path, identity: Identity) -> Trained:
-    """What a training that is done gave: it is not done again."""
-    saved = checkpoint.load(out / WEIGHTS)
-    identity.check(saved.facts, out)
-    metrics = json.loads((out / METRICS).read_text(encoding="utf-8"))
-    return Trained(folder=out, metrics=metrics, skipped=())
-
-
-def _specialised(whole: Taxonomy, settings: TrainRecipe) -> Taxonomy:
-    if not settings.keep:
-        return whole
-    nodes = kept(whole, range(len(whole.names)), settings.keep, where=settings.categories)
-    inner = [whole.names[n] for n in nodes if n not in whole.leaves]
-    if inner:
-        raise EdgecutError(
-            f"a specialist is trained on leaves, and '{inner[0]}' is none",
-            code="not-a-leaf",
-            hint=f"--keep '{inner[0]}/*' names the leaves under it",
-        )
-    return Taxonomy.flat([whole.names[n] for n in nodes])
-
-
-def _relabelled(found: ImageSet, whole: Taxonomy, taxonomy: Taxonomy) -> ImageSet:
-    """The images of a specialist's categories, with its labels."""
-    if taxonomy is whole:
-        return found
-    places = np.full(len(whole.names) + 1, NONE)
-    for place, name in enumerate(taxonomy.names):
-        places[whole.names.index(name)] = place
-    labels = places[found.labels]
-    return replace(found, labels=labels).only(labels != NONE)
-
-
-def _begin(out: Path, recipe: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgecutError(
-            f"cannot make the folder {out}: {error.strerror}", code="unwritable"
-        ) from error
-    if recipe.resolve() != (out / RECIPE).resolve():
-        checkpoint.write(out / RECIPE, recipe.read_bytes())
-
-
-def _teacher_digest(folder: Path | None) -> str:
-    return "" if folder is None else digest_of_data(folder / WEIGHTS)
-
-
-def _teacher(folder: Path | None, taxonomy: Taxonomy) -> torch.nn.Module | None:
+def _teacher(folder: Path | None, plan: Plan) -> torch.nn.Module | None:
+    """The teacher, once the recipe and the command agree on whether there is one."""
+    weight = plan.settings.schedule.teacher_weight
     if folder is None:
+        if weight:
+            raise EdgecutError(
+                f"the recipe's 'teacher_weight' is {weight:g}, and no teacher is given",
+                code="missing-teacher",
+                hint="give --teacher, or take 'teacher_weight' out of [schedule]",
+            )
         return None
     found = load_network(folder)
-    if found.taxonomy.names != taxonomy.names:
+    if not weight:
         raise EdgecutError(
-            f"the teacher {folder} tells other categories apart", code="other-categories"
+            f"nothing would be learnt from the teacher {folder}: the recipe's 'teacher_weight' is "
+            "0, or missing",
+            code="bad-training-recipe",
+            hint="give it in [schedule], for example teacher_weight = 1",
+        )
+    sizes = read(folder / RECIPE).size, plan.settings.size
+    if sizes[0] != sizes[1]:
+        raise EdgecutError(
+            f"the teacher {folder} takes images of size {sizes[0]}, and the recipe's are of "
+            f"size {sizes[1]}",
+            code="other-size",
+        )
+    if found.taxonomy.names != plan.taxonomy.names:
+        raise EdgecutError(
+            f"the teacher {folder} tells other categories apart, or in another order",
+            code="other-categories",
+            hint="train it with the same label set, and the same --keep",
         )
     return found.requires_grad_(False)
 
 
+def _digest_of(data: Path, teacher: Path | None) -> str:
+    digest = images.digest_of(data)
+    return digest if teacher is None else f"{digest} {images.digest_of(teacher / WEIGHTS)}"
+
+
+def _keep_recipe(out: Path, plan: Plan) -> None:
+    """Write the recipe as it is carried out, and the user's label set beside it."""
+    if (out / RECIPE).exists():
+        return
+    settings = plan.settings
+    if plan.label_set is not None:
+        name = CATEGORIES + (plan.label_set.suffix or ".txt")
+        checkpoint.write(out / name, plan.label_set.read_bytes())
+        settings = replace(settings, categories=name)
+    checkpoint.write(out / RECIPE, to_toml(settings).encode())
+
+
+def _relabelled(found: ImageSet, plan: Plan) -> ImageSet:
+    """The images of a specialist's categories, with its labels."""
+    if plan.taxonomy is plan.whole:
+        return found
+    places = np.full(len(plan.whole.names) + 1, NONE)
+    for place, name in enumerate(plan.taxonomy.names):
+        places[plan.whole.names.index(name)] = place
+    labels = places[found.labels]
+    return replace(found, labels=labels).only(labels != NONE)
+
+
 def _write_log(out: Path, log: training.Log, name: str) -> None:
-    checkpoint.write(out / LOG, (json.dumps(log, indent=1) + "\n").encode())
+    write_json(out / LOG, log)
     checkpoint.write(out / CURVES, curves.drawn(log, name))
 
 
@@ -203,32 +192,31 @@ def _judged(
     settings: TrainRecipe,
     splits: dict[str, ImageSet],
     found: Data,
+    tell: Tell,
 ) -> dict[str, Any]:
-    judged = [name for name in splits if name != "train"] or ["train"]
+    """Plain values: cost, and accuracy on every split that was not learnt from, if there is one."""
+    tell("judge", 0, 0)
+    chosen = [name for name in splits if name != TRAIN and len(splits[name])] or [TRAIN]
+    trained = trained.to(training.device())
+    scores = {name: training.scores_of(trained, splits[name].images) for name in chosen}
+    trained = trained.to("cpu")
     return {
         "name": settings.name,
         "keep": list(settings.keep),
         "parameters": parameters_of(trained),
         "macs": macs_of(trained, settings.size),
+        "images": {name: len(split) for name, split in splits.items()},
         "skipped_images": len(found.skipped),
+        "skipped": [asdict(one) for one in found.skipped],
         "splits": {
-            name: judging.judged(
-                training.scores_of(trained, splits[name].images), splits[name], trained.taxonomy
-            )
-            for name in judged
-            if len(splits[name])
+            name: judging.judged(scores[name], splits[name], trained.taxonomy) for name in chosen
         },
     }
 
 
-def _write(
-    out: Path,
-    trained: NestedNet | DenseNet,
-    settings: TrainRecipe,
-    identity: Identity,
-    metrics: dict[str, Any],
-) -> None:
-    pixels = Recipe(
+def pixels_of(settings: TrainRecipe) -> Recipe:
+    """How an image becomes the network's input, for all who use it."""
+    return Recipe(
         name=settings.name,
         resize="stretch",
         interpolation="bicubic",
@@ -237,12 +225,11 @@ def _write(
         mean=(training.MEAN,) * 3,
         std=(training.STD,) * 3,
     )
-    tree = {"names": trained.taxonomy.names, "parents": trained.taxonomy.parents}
-    weights = checkpoint.Checkpoint(
-        tensors=trained.state_dict(), facts={**identity.facts, "taxonomy": tree}
-    )
-    checkpoint.save(out / WEIGHTS, weights)
-    model = to_onnx(trained, pixels, settings.size, source=settings.name)
-    checkpoint.write(out / MODEL, model)
-    checkpoint.write(out / METRICS, (json.dumps(metrics, indent=1) + "\n").encode())
+
+
+def _finished(out: Path) -> Trained:
+    """What a training that is done gave: it is not done again."""
     (out / CHECKPOINT).unlink(missing_ok=True)
+    metrics = read_json(out / METRICS)
+    skipped = tuple(Skipped(**one) for one in metrics.get("skipped", ()))
+    return Trained(folder=out, metrics=metrics, skipped=skipped)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from torch import nn
 
 from edgecut.errors import EdgecutError
 from edgecut.nested import checkpoint
-from edgecut.nested.augment import augmented
+from edgecut.nested.batches import Batches
 from edgecut.nested.checkpoint import Identity
 from edgecut.nested.images import ImageSet
 from edgecut.nested.judging import top1
@@ -30,7 +32,10 @@ MEAN = 0.5
 STD = 0.25
 """Pixels reach the network as (value / 255 - MEAN) / STD: int8 inputs hold them exactly."""
 
+CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 60.0
+LARGEST_NORM = 5.0
+"""Gradients longer than that are shortened."""
 
 Log = list[dict[str, float]]
 
@@ -59,49 +64,49 @@ def train(
     note: Callable[[Log], None] = lambda log: None,
     tell: Tell = nobody,
 ) -> NestedNet | DenseNet:
-    """The trained network, with its averaged weights.
+    """The trained network, with its averaged weights, on the CPU.
 
-    Goes on from ``folder/checkpoint.safetensors`` where it is there, to the very same result.
-    ``note`` is given the log after every epoch.
+    Goes on from ``folder/checkpoint.safetensors`` where it is there, to the very same result on
+    the same kind of machine with as many threads. ``note`` is given the log after every epoch.
 
     Raises:
         EdgecutError: ``other-recipe`` for a checkpoint of another recipe or other data,
-            ``bad-checkpoint``, ``cannot-save``, ``training-diverged``.
+            ``bad-checkpoint``, ``bad-data``, ``cannot-save``, ``training-diverged``.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    teacher = None if teacher is None else teacher.to(device)
-    state = _fresh(recipe, taxonomy, device)
-    path = folder / "checkpoint.safetensors"
-    if path.exists():
-        _restore(state, checkpoint.load(path), identity, path)
-    loss = TreeLoss(taxonomy, recipe.schedule).to(device)
-    batches = len(train_set) // recipe.schedule.batch
-    if batches == 0:
+    batches = Batches(train_set, recipe)
+    if not batches.each:
         raise EdgecutError(
             f"{len(train_set)} training images do not fill a batch of {recipe.schedule.batch}",
             code="bad-data",
+            hint="lower 'batch' in the recipe's [schedule]",
         )
-    total = batches * recipe.schedule.epochs
-    saved = time.monotonic()
-    while state.step < total:
-        epoch, place = divmod(state.step, batches)
-        order = np.random.default_rng([recipe.seed, 1, epoch]).permutation(len(train_set))
-        for batch in range(place, batches):
-            chosen = order[batch * recipe.schedule.batch :][: recipe.schedule.batch]
-            random = np.random.default_rng([recipe.seed, 2, state.step])
-            images = augmented(train_set.images[chosen], recipe.augmentation, random)
-            labels = torch.from_numpy(train_set.labels[chosen]).to(device)
-            rate = learning_rate(recipe.schedule, state.step / batches)
-            _step(state, loss, to_input(images, device), labels, rate, recipe.schedule, teacher)
-            tell("train", state.step, total)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS and batch < batches - 1:
+    place = device()
+    with _deterministic(place):
+        state = _fresh(recipe, taxonomy, place)
+        path = folder / CHECKPOINT
+        if path.exists():
+            _restore(state, checkpoint.load(path), identity, path)
+        loss = TreeLoss(taxonomy, recipe.schedule).to(place)
+        teacher = None if teacher is None else teacher.to(place).eval()
+        saved = time.monotonic()
+        for images, labels in batches.since(state.step, place):
+            rate = learning_rate(recipe.schedule, state.step / batches.each)
+            pixels = to_input(images, place)
+            _step(state, loss, pixels, labels.to(place), rate, recipe.schedule, teacher)
+            tell("train", state.step, len(batches))
+            closes = state.step % batches.each == 0
+            if closes:
+                _close_epoch(state, batches.each, taxonomy, val_set, recipe, place)
+                note(state.log)
+            if closes or time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 checkpoint.save(path, _kept(state, identity))
                 saved = time.monotonic()
-        _close_epoch(state, batches, taxonomy, val_set, recipe, device)
-        checkpoint.save(path, _kept(state, identity))
-        saved = time.monotonic()
-        note(state.log)
-    return averaged(state, recipe, taxonomy)
+        return averaged(state, recipe, taxonomy)
+
+
+def device() -> torch.device:
+    """Where networks are trained and judged: a GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def learning_rate(schedule: Schedule, epoch: float) -> float:
@@ -116,9 +121,9 @@ def learning_rate(schedule: Schedule, epoch: float) -> float:
     )
 
 
-def to_input(images: np.ndarray, device: torch.device) -> torch.Tensor:
+def to_input(images: np.ndarray | torch.Tensor, place: torch.device) -> torch.Tensor:
     """Network input (N, 3, S, S) of images (N, S, S, 3) uint8."""
-    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    pixels = torch.as_tensor(images).to(place).permute(0, 3, 1, 2)
     return pixels.float().div_(255).sub_(MEAN).div_(STD)
 
 
@@ -131,20 +136,35 @@ def averaged(state: State, recipe: TrainRecipe, taxonomy: Taxonomy) -> NestedNet
 
 @torch.inference_mode()
 def scores_of(network: nn.Module, images: np.ndarray, *, batch: int = 256) -> np.ndarray:
-    """Scores (N, nodes) of images (N, S, S, 3) uint8."""
+    """Scores (N, nodes) of images (N, S, S, 3) uint8, N > 0, computed where the network is."""
     network.eval()
-    device = next(network.parameters()).device
+    place = next(network.parameters()).device
     parts = [
-        network(to_input(images[i : i + batch], device)).float().cpu()
+        network(to_input(images[i : i + batch], place)).float().cpu()
         for i in range(0, len(images), batch)
     ]
     return torch.cat(parts).numpy()
 
 
-def _fresh(recipe: TrainRecipe, taxonomy: Taxonomy, device: torch.device) -> State:
+@contextlib.contextmanager
+def _deterministic(place: torch.device) -> Iterator[None]:
+    """The same sums in the same order, on a GPU too, where that is not the rule."""
+    if place.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _fresh(recipe: TrainRecipe, taxonomy: Taxonomy, place: torch.device) -> State:
     torch.manual_seed(recipe.seed)
     network = fresh_network(taxonomy, recipe.network)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(place, memory_format=torch.channels_last)
     # Normalisation and biases are few and hold no detail to decay.
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -164,7 +184,7 @@ def _fresh(recipe: TrainRecipe, taxonomy: Taxonomy, device: torch.device) -> Sta
 def _step(
     state: State,
     loss: TreeLoss,
-    images: torch.Tensor,
+    pixels: torch.Tensor,
     labels: torch.Tensor,
     rate: float,
     schedule: Schedule,
@@ -173,25 +193,25 @@ def _step(
     for group in state.optimiser.param_groups:
         group["lr"] = rate
     state.network.train()
-    images = images.contiguous(memory_format=torch.channels_last)
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
     half = schedule.precision == "bfloat16"
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=half):
-        scores = state.network(images)
+    with torch.autocast(pixels.device.type, dtype=torch.bfloat16, enabled=half):
+        scores = state.network(pixels)
         with torch.no_grad():
-            taught = None if teacher is None else teacher(images)
+            taught = None if teacher is None else teacher(pixels)
     value = loss(scores, labels, taught)
     state.optimiser.zero_grad(set_to_none=True)
     value.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
+    norm = nn.utils.clip_grad_norm_(state.network.parameters(), LARGEST_NORM)
+    if not (torch.isfinite(value) and torch.isfinite(norm)):
+        raise EdgecutError(
+            f"the loss or its gradient is not finite at step {state.step + 1}",
+            code="training-diverged",
+            hint="lower 'learning_rate' in the recipe's [schedule], and give another --out",
+        )
     state.optimiser.step()
     state.step += 1
     state.losses += float(value.detach())
-    if not math.isfinite(state.losses):
-        raise EdgecutError(
-            f"the loss is not finite at step {state.step}",
-            code="training-diverged",
-            hint="lower learning_rate in the recipe",
-        )
     _average(state, schedule.ema)
 
 
@@ -199,11 +219,11 @@ def _step(
 def _average(state: State, decay: float) -> None:
     # Early weights say little: the average grows as long as the training is.
     weight = 1 - min(decay, (1 + state.step) / (10 + state.step))
-    now = state.network.state_dict()
-    floats = [n for n, t in now.items() if t.is_floating_point()]
-    torch._foreach_lerp_([state.average[n] for n in floats], [now[n] for n in floats], weight)
-    for name in now.keys() - set(floats):
-        state.average[name].copy_(now[name])
+    for name, tensor in state.network.state_dict().items():
+        if tensor.is_floating_point():
+            state.average[name].lerp_(tensor, weight)
+        else:  # a count of batches
+            state.average[name].copy_(tensor)
 
 
 def _close_epoch(
@@ -212,12 +232,14 @@ def _close_epoch(
     taxonomy: Taxonomy,
     val_set: ImageSet | None,
     recipe: TrainRecipe,
-    device: torch.device,
+    place: torch.device,
 ) -> None:
     entry = {"epoch": state.step / batches, "loss": state.losses / batches}
     if val_set is not None and len(val_set):
-        network = averaged(state, recipe, taxonomy).to(device)
-        entry["val_top1"] = top1(scores_of(network, val_set.images), val_set.labels, taxonomy)
+        network = averaged(state, recipe, taxonomy).to(place)
+        value = top1(scores_of(network, val_set.images), val_set.labels, taxonomy)
+        if not math.isnan(value):  # where no label is a leaf
+            entry["val_top1"] = value
     state.log.append(entry)
     state.losses = 0.0
 
@@ -238,22 +260,25 @@ def _momenta(state: State) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _restore(state: State, saved: checkpoint.Checkpoint, identity: Identity, path: Path) -> None:
+    identity.check(saved.facts, path)
+    try:
+        _take(state, saved)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise checkpoint.unfit(path, error) from error
+
+
+def _take(state: State, saved: checkpoint.Checkpoint) -> None:
     facts: dict[str, Any] = dict(saved.facts)
-    identity.check(facts, path)
-    part = {
-        kind: {
-            n.removeprefix(f"{kind}."): t for n, t in saved.tensors.items() if n.startswith(kind)
-        }
-        for kind in ("network", "average", "momentum")
-    }
+    part: dict[str, dict[str, torch.Tensor]] = {"network": {}, "average": {}, "momentum": {}}
+    for key, tensor in saved.tensors.items():
+        kind, _, name = key.partition(".")
+        part[kind][name] = tensor
     state.network.load_state_dict(part["network"])
-    for name, tensor in part["average"].items():
-        state.average[name].copy_(tensor)
+    for name, tensor in state.average.items():
+        tensor.copy_(part["average"][name])
     for name, parameter in state.network.named_parameters():
         if name in part["momentum"]:
             # In the parameter's own memory format, so that the sums come out the same.
-            buffer = torch.empty_like(parameter)
-            state.optimiser.state[parameter]["momentum_buffer"] = buffer.copy_(
-                part["momentum"][name]
-            )
+            buffer = torch.empty_like(parameter).copy_(part["momentum"][name])
+            state.optimiser.state[parameter]["momentum_buffer"] = buffer
     state.step, state.losses, state.log = facts["step"], facts["losses"], list(facts["log"])

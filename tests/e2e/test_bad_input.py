@@ -34,7 +34,7 @@ def build(case: Case, out: Path, *more: object, model: Path | None = None) -> tu
 def test_unknown_category(case: Case, tmp_path: Path) -> None:
     said = refused("unknown-category", *build(case, tmp_path / "dist", "--keep", "hore,dog"))
     assert "'hore' is not a category of tiny (6 categories)" in said
-    assert "did you mean 'horse'?" in said and "edgecut inspect" in said
+    assert "did you mean 'horse'?" in said and "edgecut tree" in said
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The demo's network sees what is on the photos; so weights, factory and recipe fit together."""
+"""EfficientNet-Lite0 sees what is on photos; so weights, factory and recipe fit together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.demo import run as demo
+from benchmarks.efficientnet_lite0 import PHOTOS, VEHICLES, gather_photos
 from edgecut.categories import CategoryMap
 from edgecut.evaluation import Subject, evaluate
 from edgecut.network import Network
@@ -16,15 +16,14 @@ from edgecut.opened import running
 from edgecut.runtimes import RunningArtifact
 from edgecut.source import SampleSource, load
 
-pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'demo'")
-pytest.importorskip("skimage", reason="needs the extra 'demo'")
+pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra 'bench'")
+pytest.importorskip("skimage", reason="needs the extra 'bench'")
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    words = [word for line in demo.BUILD for word in line]
-    options = {words[i]: words[i + 1] for i in range(2, len(words), 2)}
-    return load(words[1], input_shape=options["--input-shape"], labels=options["--labels"])
+    factory = "benchmarks.efficientnet_lite0:efficientnet_lite0"
+    return load(factory, input_shape="1x3x224x224", labels="imagenet1k")
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +38,15 @@ def categories_of(network: Network) -> CategoryMap:
 
 
 def test_the_kept_categories_exist(network: Network) -> None:
-    assert len(demo.KEEP) == 10
-    assert len(categories_of(network).indices(demo.KEEP, where="the demo")) == 10
+    assert len(VEHICLES) == 10
+    assert len(categories_of(network).indices(VEHICLES, where="here")) == 10
 
 
 def test_it_sees_what_is_on_the_photos(
     network: Network, runtime: RunningArtifact, tmp_path: Path
 ) -> None:
-    demo.gather(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(demo.NAMES)
+    gather_photos(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PHOTOS)
     samples = SampleSource(path=str(tmp_path), recipe="efficientnet-lite").open(network)
     seen = {}
     for sample in samples:

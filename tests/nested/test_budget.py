@@ -1,0 +1,90 @@
+"""Costs, and networks that fit into one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgecut.cost import cost
+from edgecut.errors import EdgecutError
+from edgecut.loaders.onnx_file import load_onnx
+from edgecut.nested.budget import cost_of, fitted, macs_of, parameters_of
+from edgecut.nested.recipe import BASES, NetworkSpec, StageSpec
+from edgecut.nested.run import Trained
+from edgecut.nested.topology import network
+from tests.nested.toys import DENSE, NESTED, TREE
+
+STAGES = (
+    StageSpec(width=16, depth=2, stride=2),
+    StageSpec(width=24, depth=1, stride=1),
+    StageSpec(width=32, depth=1, stride=1),
+)
+SPECS = [replace(spec, base=base, stages=STAGES) for spec in (NESTED, DENSE) for base in BASES]
+
+
+def name_of(spec: NetworkSpec) -> str:
+    return f"{spec.model} {spec.base}"
+
+
+def test_counted_by_hand() -> None:
+    """A stem of 8, and one block each for the two nodes of a flat tree."""
+    from edgecut.taxonomy import Taxonomy
+
+    net = network(Taxonomy.flat(["a", "b"]), replace(NESTED, stages=NESTED.stages[:1]))
+    stem, block = 16 * 3 * 8 * 9, 16 * 8 * 8 * 9 * 2
+    assert macs_of(net, 8) == stem + 2 * (block + 8)
+    parameters = 3 * 8 * 9 + 2 * 8 + 2 * (2 * (8 * 8 * 9 + 2 * 8) + 8 + 1)
+    assert parameters_of(net) == parameters
+
+
+def test_macs_are_those_that_edgecut_counts(whole: Trained) -> None:
+    found = cost(load_onnx(whole.folder / "model.onnx"))
+    assert found.macs == whole.metrics["macs"] == cost_of(TREE, NESTED, 8)
+
+
+def test_counting_leaves_a_network_as_it_is() -> None:
+    net = network(TREE, NESTED).train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    macs_of(net, 8)
+    assert net.training and not net.stem[0][0]._forward_hooks
+    assert all(torch.equal(t, before[n]) for n, t in net.state_dict().items())
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=name_of)
+@pytest.mark.parametrize("macs", [150_000, 1_000_000, 9_999_999])
+def test_never_above_the_budget_and_no_step_below(spec: NetworkSpec, macs: int) -> None:
+    found = fitted(TREE, spec, 16, macs)
+    assert cost_of(TREE, found, 16) <= macs
+    assert found.stem_widths == spec.stem_widths
+    # One step more of any scale would cost too much.
+    factor = found.stages[2].width / 32
+    steps = (spec.scaled(factor * (1 + i / 50)) for i in range(1, 60))
+    wider = next(
+        one for one in steps if one != found and cost_of(TREE, one, 16) > cost_of(TREE, found, 16)
+    )
+    assert cost_of(TREE, wider, 16) > macs
+
+
+def test_a_budget_below_the_narrowest() -> None:
+    narrowest = cost_of(TREE, NESTED.scaled(0.01), 8)
+    assert fitted(TREE, NESTED, 8, narrowest) == NESTED.scaled(0.01)
+    with pytest.raises(EdgecutError, match=f"costs {narrowest - 1} MACs or less") as error:
+        fitted(TREE, NESTED, 8, narrowest - 1)
+    assert error.value.code == "budget-too-small"
+
+
+def test_a_network_that_cannot_be() -> None:
+    deep = replace(NESTED, base="convnext", stages=(StageSpec(width=8, depth=1, stride=4),) * 3)
+    with pytest.raises(EdgecutError, match="leave nothing of 8x8 pixels") as error:
+        cost_of(TREE, deep, 8)
+    assert error.value.code == "bad-training-recipe"
+    assert cost_of(TREE, deep, 128) > 0
+
+
+def test_the_file_says_nothing_of_this_machine(whole: Trained) -> None:
+    here = str(Path(__file__).resolve().parents[2]).encode()
+    for path in whole.folder.iterdir():
+        assert here not in path.read_bytes(), path.name
