@@ -122,16 +122,18 @@ class Attention:
         return float(gain)
 
     def varied(self, place: int) -> Gains:
-        """Gains to try on the sample at a place: neutral where it is even, else at random.
+        """Gains for the sample at a place: neutral where it is even, else random, always the same.
 
-        Random ones are spread evenly over 0 to ``largest``; a place always has the same ones.
+        Random ones are spread evenly over 0 to the geometric mean of ``neutral`` and ``largest``:
+        gains on the way to a category multiply, so two of them reach ``largest``. Calibrated for
+        more, int8 would lose digits under neutral gains (docs/adr/0010).
         """
         import numpy as np
 
         if place % 2 == 0:
             return self.neutral_gains()
-        random = np.random.default_rng(place)
-        return random.uniform(0.0, self.largest, self.shape).astype(np.float32)
+        reach = math.sqrt(self.neutral * self.largest)
+        return np.random.default_rng(place).uniform(0.0, reach, self.shape).astype(np.float32)
 
     def restricted(self, slots: Sequence[int]) -> Attention:
         """The attention of a network that takes the gains of these slots only, ascending."""

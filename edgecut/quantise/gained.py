@@ -38,9 +38,7 @@ class Step:
     makes: tuple[str, ...]
 
 
-def stays_float(
-    steps: Sequence[Step], *, gains: str, outputs: Iterable[str]
-) -> tuple[str, ...]:
+def stays_float(steps: Sequence[Step], *, gains: str, outputs: Iterable[str]) -> tuple[str, ...]:
     """What the steps that stay in float make, in order.
 
     They are those from the gains to the first one that joins them with features, and those from

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from edgecut.artifact import Emitted, Port
 from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.quantise.ranges import VALUES
+from edgecut.quantise.gained import Step, stays_float
 from edgecut.quiet import quiet
 from edgecut.target import Int8
 from edgecut.tflite_file import packed
@@ -30,9 +32,6 @@ Ranges = Mapping[str, tuple[float, float]]
 Progress = Callable[[int, int], None]
 Rule = dict[str, Any]
 
-# How many values an extreme is that of. In a large feature map one sample holds as many, and beyond
-# their extremes are outliers; a pooled vector has few, and wants many samples.
-_VALUES = 1 << 18
 # Padding with minus infinity shows as a range like this; an int8 step of it holds nothing.
 _UNBOUNDED = 1e30
 _SUFFIX = ".tflite"
@@ -68,7 +67,8 @@ def quantise(
         samples: what ``calibrate`` takes; not read for float16, nor where ``ranges`` are given.
         scheme: ``int8`` or ``float16``.
         int8: what crosses the boundary of an int8 file.
-        float_tail: names of tensors; the operations that give them stay in float.
+        float_tail: names of tensors; the operations that give them stay in float, and inputs cross
+            the boundary as float32.
         ranges: what ``calibrate`` gave, perhaps changed; saves measuring it again.
         progress: told (samples done, samples in all, or 0 where unknown) after each sample.
 
@@ -101,6 +101,22 @@ def quantise(
         outputs=tuple(_port(port, tensors[port.artifact_name]) for port in emitted.outputs),
         notes=(*emitted.notes, *notes),
     )
+
+
+def around_gains(emitted: Emitted, gains: str) -> tuple[str, ...]:
+    """What stays float in int8 where a network takes gains: they themselves, and ``stays_float``.
+
+    Args:
+        emitted: a float32 TFLite artifact.
+        gains: the network's name of the input.
+
+    Raises:
+        EdgecutError: ``not-float32``.
+        MissingPackage: where ai-edge-quantizer is not installed.
+    """
+    (name,) = (port.artifact_name for port in emitted.inputs if port.network_name == gains)
+    outputs = [port.artifact_name for port in emitted.outputs]
+    return (name, *stays_float(_steps(_read(emitted)), gains=name, outputs=outputs))
 
 
 def calibrate(
@@ -140,7 +156,7 @@ def calibrate(
     return {
         name: _range(
             np.stack([extremes[name] for extremes in observed]),
-            together=len(observed) if name in exact else math.ceil(_VALUES / values[name]),
+            together=len(observed) if name in exact else math.ceil(VALUES / values[name]),
         )
         for name in observed[0]
     }
@@ -225,7 +241,7 @@ def _int8_rules(int8: Int8, float_tail: Sequence[str]) -> list[Rule]:
         {**(static if dtype == "int8" else _FLOAT), "regex": "^", "operation": side}
         for side, dtype in sides.items()
     ]
-    return [static, *_exempt(float_tail), *boundary]
+    return [static, *_exempt(float_tail), *boundary, *_exempt(float_tail, "INPUT")]
 
 
 def _float16_rules(float_tail: Sequence[str]) -> list[Rule]:
@@ -233,9 +249,9 @@ def _float16_rules(float_tail: Sequence[str]) -> list[Rule]:
     return [{**_FLOAT16, "regex": ".*", "operation": "*"}, *_exempt(float_tail)]
 
 
-def _exempt(names: Sequence[str]) -> list[Rule]:
+def _exempt(names: Sequence[str], operation: str = "*") -> list[Rule]:
     scope = f"(^|;)({'|'.join(map(re.escape, names))});"
-    return [{**_FLOAT, "regex": scope, "operation": "*"}] if names else []
+    return [{**_FLOAT, "regex": scope, "operation": operation}] if names else []
 
 
 def _quantised(emitted: Emitted, rules: list[Rule], ranges: Ranges | None) -> Any:
@@ -305,6 +321,21 @@ def _results(model: Any) -> Iterator[tuple[str, Any]]:
             yield str(operation), graph.tensors[index]
 
 
+def _steps(model: Any) -> list[Step]:
+    """The operations of the file, in order."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    graph, steps = model.subgraphs[0], []
+    variable = set(_named(model, "inputs"))
+    for operator in graph.operators:
+        reads = {_name(graph.tensors[i]) for i in operator.inputs if i >= 0}
+        makes = tuple(_name(graph.tensors[i]) for i in operator.outputs)
+        kind = str(flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex))
+        steps.append(Step(kind=kind, reads=frozenset(reads & variable), makes=makes))
+        variable.update(makes)
+    return steps
+
+
 def _restore_names(before: Any, model: Any) -> None:
     """Give the boundary its names back: the quantiser appends '_dequant' or '_quantized'."""
     graph = model.subgraphs[0]
@@ -339,7 +370,7 @@ def _left_float(model: Any, float_tail: Sequence[str]) -> tuple[str, ...]:
 
 
 def _require_known(float_tail: Sequence[str], model: Any) -> None:
-    known = {_name(tensor) for _, tensor in _results(model)}
+    known = {_name(tensor) for _, tensor in _results(model)} | set(_named(model, "inputs"))
     unknown = [name for name in float_tail if name not in known]
     if unknown:
         told = f"no operation of the file gives '{unknown[0]}'"

@@ -8,11 +8,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgecut.artifact import Emitted
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.openvino_ir import emitted, openvino_package, read
+from edgecut.quantise.ranges import VALUES
 
 if TYPE_CHECKING:
     from edgecut.network import Network, Sample
@@ -26,8 +28,9 @@ def quantise(
 ) -> Emitted:
     """The network as int8 OpenVINO IR, float32 in and out; the same input gives the same bytes.
 
-    Weights are per channel, and so are the inputs of most depthwise convolutions; other activations
-    are per tensor. Biases are corrected for the mean error that quantised weights bring.
+    Weights are per channel, and so are the inputs of most depthwise convolutions; other
+    activations are per tensor. Their ranges are NNCF's means of the samples' extremes, or, where
+    all tensors are small, the extremes of all samples.
 
     Args:
         network: static shapes.
@@ -69,6 +72,12 @@ def _quantised(network: Network, held: Sequence[Feeds], progress: Progress | Non
                 # Activations are not symmetric around zero, those of SiLU least of all.
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(held),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    # Correcting biases for the mean error of weights made errors larger: on a
+                    # network of 32x32 images by 8 dB, and on YOLOX-nano AP no better.
+                    disable_bias_correction=True,
+                    activations_range_estimator_params=_estimator(nncf, model),
+                ),
             )
     except Exception as error:  # NNCF's errors have no base of their own
         raise EdgecutError(
@@ -76,6 +85,21 @@ def _quantised(network: Network, held: Sequence[Feeds], progress: Progress | Non
             code="quantisation-failed",
             hint="build float32 or float16",
         ) from error
+
+
+def _estimator(nncf: Any, model: Any) -> Any:
+    """How ranges come from samples: a mean of extremes cuts off the peaks of small tensors."""
+    from nncf.quantization import range_estimator
+
+    largest = max(
+        int(np.prod(output.get_shape()))
+        for node in model.get_ops()
+        if node.get_type_name() != "Constant"
+        for output in node.outputs()
+    )
+    if largest < VALUES:
+        return range_estimator.RangeEstimatorParametersSet.MINMAX
+    return range_estimator.RangeEstimatorParameters()
 
 
 def _nncf() -> Any:

@@ -12,7 +12,7 @@ from edgecut.nested.judging import auroc, judged, top1
 from edgecut.nested.loss import NONE
 from tests.nested.toys import TREE
 
-PERSON, ANIMAL, PET, CAT, DOG, BIRD = range(6)
+ANIMAL, PET, CAT, DOG, BIRD, PERSON = range(6)
 
 
 def counted(scores: np.ndarray, positive: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from edgecut.nested.recipe import Schedule
 from edgecut.taxonomy import Taxonomy
 from tests.nested.toys import SCHEDULE, TREE
 
-PERSON, ANIMAL, PET, CAT, DOG, BIRD = range(6)
+ANIMAL, PET, CAT, DOG, BIRD, PERSON = range(6)
 PLAIN = replace(SCHEDULE, label_smoothing=0.0, level_weight=0.5, presence_weight=0.25)
 CHOICE = replace(PLAIN, presence_weight=0.0)
 SCORES = torch.tensor([[0.3, -1.2, 0.7, 2.0, -0.4, 1.1]])

@@ -10,8 +10,7 @@ import pytest
 
 from edgecut.errors import EdgecutError
 from edgecut.nested.plan import planned
-from edgecut.nested.recipe import StageSpec, TrainRecipe
-from edgecut.nested.recipe_text import to_toml
+from edgecut.nested.recipe import StageSpec
 from tests.nested.toys import DENSE, LABEL_SET, NESTED, RECIPE, TREE, written
 
 SPECIALIST = replace(RECIPE, network=DENSE)
@@ -86,18 +85,20 @@ def test_strides_that_leave_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keep", "names"),
     [
-        (["cat", "person"], ("person", "cat")),
-        (["kitten", "human"], ("person", "cat")),
+        (["person", "cat"], ("cat", "person")),
+        (["human", "kitten"], ("cat", "person")),
         (["pet/*"], ("cat", "dog")),
         (["animal/*", "!dog"], ("cat", "bird")),
     ],
 )
-def test_a_specialist_knows_leaves_alone(tmp_path: Path, keep: list[str], names: object) -> None:
+def test_a_specialist_knows_leaves_alone(
+    tmp_path: Path, keep: list[str], names: tuple[str, ...]
+) -> None:
     plan = planned(written(tmp_path, SPECIALIST), keep)
     assert plan.taxonomy.names == names
     assert set(plan.taxonomy.parents) == {None}
     assert plan.whole == TREE
-    assert plan.taxonomy.find("kitten") == (names.index("cat") if "cat" in names else None)  # type: ignore[attr-defined, operator]
+    assert plan.taxonomy.find("kitten") == plan.taxonomy.find("cat")
     assert plan.digest != planned(written(tmp_path, SPECIALIST)).digest
 
 
@@ -127,15 +128,3 @@ def test_keep_lists_that_make_no_specialist(
 def test_a_specialist_is_dense(tmp_path: Path) -> None:
     said = refused("bad-training-recipe", written(tmp_path), "cat", "dog")
     assert "'model' is 'nested', and a specialist is a dense network" in said
-
-
-def test_the_recipes_in_this_repository_can_be_trained() -> None:
-    root = Path(__file__).resolve().parents[2]
-    found = [
-        path
-        for path in sorted((root / "benchmarks").rglob("*.toml"))
-        if 'kind = "training"' in path.read_text(encoding="utf-8")
-    ]
-    for path in found:
-        assert isinstance(planned(path).settings, TrainRecipe)
-    assert to_toml(planned(found[0]).settings)

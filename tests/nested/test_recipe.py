@@ -139,7 +139,7 @@ def test_a_file_that_is_no_toml(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "widths"), [(0.01, (8, 8)), (1.0, (40, 8)), (1.3, (56, 8)), (1e4, (8192, 8192))]
+    ("factor", "widths"), [(0.01, (8, 8)), (1.0, (40, 8)), (1.4, (56, 8)), (1e4, (8192, 8192))]
 )
 def test_scaled_to_multiples_of_eight(factor: float, widths: Any) -> None:
     stages = (StageSpec(width=40, depth=2, stride=2),)
@@ -148,3 +148,15 @@ def test_scaled_to_multiples_of_eight(factor: float, widths: Any) -> None:
     assert (found.stages[0].width, found.branches["a"].width) == widths
     assert (found.stages[0].depth, found.stages[0].stride) == (2, 2)
     assert found.stem_widths == spec.stem_widths
+
+
+def test_the_recipes_of_this_repository_are_read() -> None:
+    root = Path(__file__).resolve().parents[2]
+    found = [
+        path
+        for path in sorted((root / "benchmarks").rglob("*.toml"))
+        if path.read_text(encoding="utf-8").count('kind = "training"')
+    ]
+    assert found
+    for path in found:
+        assert read(path).size

@@ -287,7 +287,7 @@ def test_without_a_leaf_to_judge_by_the_log_says_nothing(
     trained: Callable[..., Weights], sets: dict[str, ImageSet], tmp_path: Path
 ) -> None:
     logs: list[Any] = []
-    inner = replace(sets["val"], labels=np.full(len(sets["val"]), 1))
+    inner = replace(sets["val"], labels=np.full(len(sets["val"]), TREE.names.index("pet")))
     for val in (inner, None, sets["val"].only(np.zeros(len(inner), bool))):
         folder = tmp_path / f"without {len(logs)}"
         folder.mkdir()

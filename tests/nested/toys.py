@@ -15,10 +15,9 @@ from edgecut.nested.recipe_text import to_toml
 from edgecut.taxonomy import Taxonomy
 
 SIZE = 8
-# Depth first: person 0, animal 1, pet 2, cat 3, dog 4, bird 5.
 TREE = Taxonomy(
-    names=("person", "animal", "pet", "cat", "dog", "bird"),
-    parents=(None, None, 1, 2, 2, 1),
+    names=("animal", "pet", "cat", "dog", "bird", "person"),
+    parents=(None, 0, 1, 1, 0, None),
     aliases={"human": "person", "kitten": "cat"},
 )
 LABEL_SET = """kind = "categories"

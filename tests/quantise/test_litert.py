@@ -193,15 +193,35 @@ def test_same_input_gives_same_bytes_whatever_the_order_of_samples() -> None:
     assert litert.quantise(reference, images[:2], "int8", INT8) != first
 
 
-def test_ranges_are_means_of_extremes_and_whole_for_inputs() -> None:
+def shades() -> list[np.ndarray]:
+    return [np.full((1, 3, 8, 8), value, np.float32) for value in (0.25, 0.5, 1.0)]
+
+
+def test_ranges_of_large_tensors_are_means_of_extremes_and_whole_for_inputs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     reference = small()
-    dark, bright = (np.full((1, 3, 8, 8), value, np.float32) for value in (0.25, 1.0))
-    ranges = litert.calibrate(reference, [dark, bright])
-    alone = [litert.calibrate(reference, [image]) for image in (dark, bright)]
+    monkeypatch.setattr(litert, "VALUES", 1)
+    ranges = litert.calibrate(reference, shades())
+    alone = [litert.calibrate(reference, [image])["b"] for image in shades()]
     assert ranges["image"] == (0.25, 1.0)
-    for end in (0, 1):
-        assert ranges["b"][end] == pytest.approx((alone[0]["b"][end] + alone[1]["b"][end]) / 2)
-    assert alone[0]["b"] != pytest.approx(alone[1]["b"])
+    np.testing.assert_allclose(ranges["b"], np.mean(alone, axis=0), rtol=1e-6)
+    assert alone[0] != pytest.approx(alone[1])
+
+
+def test_ranges_of_small_tensors_hold_the_extremes_of_all_samples() -> None:
+    reference = small()
+    alone = [litert.calibrate(reference, [image])["b"] for image in shades()]
+    low, high = litert.calibrate(reference, shades())["b"]
+    assert low == pytest.approx(min(a[0] for a in alone))
+    assert high == pytest.approx(max(a[1] for a in alone))
+
+
+def test_ranges_between_are_means_over_all_choices_of_samples() -> None:
+    extremes = np.array([[-1.0, 1.0], [-4.0, 2.0], [-2.0, 9.0]])
+    # The pairs' minima are -4, -2, -4, and their maxima 2, 9, 9.
+    assert litert._range(extremes, together=2) == pytest.approx((-10 / 3, 20 / 3))
+    assert litert._range(extremes[::-1], together=2) == litert._range(extremes, together=2)
 
 
 def test_given_ranges_are_used_instead_of_samples() -> None:
