@@ -69,6 +69,17 @@ def efficientnet_lite0() -> Subject:
     )
 
 
+def everyday() -> Subject:
+    """The shipped network, on the images of CIFAR-10."""
+    path = str(SHARED / "data" / "cifar10.parquet")
+    return Subject(
+        name="everyday",
+        source=Source(model="everyday"),
+        calibration=SampleSource(path=path, split="train", limit=128),
+        judging=SampleSource(path=path, split="test", limit=None),
+    )
+
+
 SUBJECTS = {
     "yolox_nano": yolox_nano,
     "fastestdet": fastestdet,

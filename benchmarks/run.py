@@ -1,8 +1,9 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
-Names: exactness (an hour), detectors (ten minutes), latency (five), build_cost and drift (two);
-all by default; ``render`` only writes the tables again. The models and data lie in ``../shared``;
-the peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
+Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), build_cost
+and drift (two); all by default; ``render`` only writes the tables again. The models and data lie in
+``../shared``; the peer needs an environment of its own, see ``peers/README.md``, and is left out
+without it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from benchmarks.models import RESULTS, ROOT
 
-NAMES = ("build_cost", "latency", "drift", "detectors", "exactness")
+NAMES = ("build_cost", "latency", "drift", "detectors", "synthetic", "exactness")
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -126,6 +127,29 @@ def _exactness(data: dict[str, Any]) -> str:
     return _table("Cut = select, relative to the largest kept value", columns, rows)
 
 
+def _synthetic(data: dict[str, Any]) -> str:
+    distances = {(d["model"], d["samples"]): f"{d['distance']:.3f}" for d in data["distances"]}
+    rows = [
+        [
+            row["model"],
+            row["samples"],
+            distances.get((row["model"], row["samples"]), "-"),
+            row["runtime"],
+            *_told(row),
+        ]
+        for row in data["rows"]
+    ]
+    title = f"int8, calibrated with {data['samples']} samples of each kind, on real images"
+    columns = ["model", "samples", "distance", "runtime", "accuracy", "same as float32"]
+    return _table(title, columns, rows)
+
+
+def _told(row: dict[str, Any]) -> list[str]:
+    if "ap50" in row:
+        return ["AP50 " + ", ".join(f"{name} {v:.3f}" for name, v in row["ap50"].items()), "-"]
+    return [f"top-1 {row['top1']:.1%}", f"{row['same_as_float32']:.1%}"]
+
+
 def _build_cost(data: dict[str, Any]) -> str:
     rows = [
         ["`edgecut --help`", f"{data['help_s']['median']:.2f} s"],
@@ -146,6 +170,7 @@ TABLES = {
     "latency": _latency,
     "exactness": _exactness,
     "drift": _drift,
+    "synthetic": _synthetic,
     "build_cost": _build_cost,
 }
 

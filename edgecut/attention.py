@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from edgecut.errors import EdgecutError
 
@@ -157,32 +157,26 @@ class Attention:
         return json.dumps(self.to_json())
 
     @classmethod
-    def from_json(
-        cls, data: Any, *, where: str, categories: Sequence[str] | None = None
-    ) -> Attention:
+    def from_json(cls, data: Any, *, where: str, categories: Sequence[str] = ()) -> Attention:
         """The inverse of ``to_json``; ``categories`` are the names where the data holds none.
 
         Raises:
             EdgecutError: ``bad-attention``.
         """
-        try:
-            names = data["categories"] if "categories" in data else categories or []
-            found = cls(
-                input=data["input"],
-                neutral=data["neutral"],
-                largest=data["largest"],
-                categories=(names,) if isinstance(names, str) else tuple(names),
-            )
-        except (KeyError, TypeError) as error:
-            raise _bad(where, f"it lacks or misstates {error}") from error
-        fault = _fault(found)
+        told = {"categories": list(categories), **data} if isinstance(data, Mapping) else {}
+        fault = _fault(told)
         if fault:
             raise _bad(where, fault)
-        return replace(found, neutral=float(found.neutral), largest=float(found.largest))
+        return cls(
+            input=told["input"],
+            neutral=float(told["neutral"]),
+            largest=float(told["largest"]),
+            categories=tuple(told["categories"]),
+        )
 
 
 def read(
-    metadata: Mapping[str, str], *, where: str, categories: Sequence[str] | None = None
+    metadata: Mapping[str, str], *, where: str, categories: Sequence[str] = ()
 ) -> Attention | None:
     """The attention that a file's metadata tells of, or None where it tells of none.
 
@@ -205,24 +199,25 @@ def read(
     return Attention.from_json(data, where=where, categories=categories)
 
 
-def _fault(found: Attention) -> str:
-    """What is wrong with an attention, or nothing."""
-    if not isinstance(found.input, str) or not found.input:
-        return f"'input' is {found.input!r}, and must name an input"
-    for name in ("neutral", "largest"):
-        value = getattr(found, name)
+def _fault(told: Mapping[str, Any]) -> str:
+    """What is wrong with an attention's plain values, or nothing."""
+    name, names = told.get("input"), told.get("categories")
+    if not isinstance(name, str) or not name:
+        return f"'input' is {name!r}, and must name an input"
+    for key in ("neutral", "largest"):
+        value = told.get(key)
         if not _is_number(value) or not 0 < value < math.inf:
-            return f"'{name}' is {value!r}, and must be a positive number"
-    if found.neutral > found.largest:
-        return f"'neutral' {found.neutral:g} is above 'largest' {found.largest:g}"
-    if not all(isinstance(name, str) and name.strip() for name in found.categories):
-        return "'categories' must be names"
-    if len({name.casefold() for name in found.categories}) < len(found.categories):
+            return f"'{key}' is {value!r}, and must be a positive number"
+    if told["neutral"] > told["largest"]:
+        return f"'neutral' {told['neutral']:g} is above 'largest' {told['largest']:g}"
+    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
+        return "'categories' must be a list of names"
+    if len({n.casefold() for n in names}) < len(names):
         return "'categories' names one twice"
     return ""
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

@@ -158,6 +158,19 @@ def check_inputs(network: Network, samples: SampleSource | None) -> Inputs:
         yield from inputs
 
 
+def neutral_gains(network: Network) -> dict[str, np.ndarray]:
+    """What a network takes beside its image to give what the plain one gives."""
+    attention = network.attention
+    return {} if attention is None else {attention.input: attention.neutral_gains()}
+
+
+def gains_taken(full: Network, cut: Network) -> Selection:
+    """The gains of the full network that the cut one takes: input, axis and slots."""
+    if full.attention is None or cut.attention is None:
+        return {}
+    return {full.attention.input: (1, cut.attention.slots_in(full.attention))}
+
+
 def random_inputs(network: Network) -> list[Inputs]:
     """Evenly distributed pixels of 0..1, and of 0..255."""
     return [_random_pixels(network, largest) for largest in RANDOM_RANGES]

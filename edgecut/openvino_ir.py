@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecut import attention
 from edgecut.artifact import Emitted, Port
 from edgecut.errors import EdgecutError, MissingPackage
 
@@ -78,11 +77,9 @@ def settle_names(model: Any) -> Any:
 def emitted(model: Any, network: Network, scheme: str, *, compress: bool = False) -> Emitted:
     """The model's files; with ``compress`` its weights are written in float16.
 
-    What the network tells of its gains is in the runtime information ``edgecut/attention``.
+    The network's metadata is in the runtime information, under ``framework``.
     """
     settle_names(model)
-    if network.attention is not None:
-        model.set_rt_info(network.attention.to_text(), attention.KEY.split("."))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         openvino_package().save_model(model, path, compress_to_fp16=compress)

@@ -5,6 +5,7 @@ This is the library's front door; the command line only parses, calls it and ren
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from edgecut import bundle, cutout, discovery
 from edgecut.artifact import Artifact
 from edgecut.category_json import to_json
 from edgecut.cost import Cost, cost
-from edgecut.errors import EdgecutError
+from edgecut.errors import EdgecutError, EdgecutWarning
 from edgecut.network import Network, digest_of
 from edgecut.opened import (
     Inputs,
     Selection,
     check_inputs,
+    gains_taken,
+    neutral_gains,
     open_bundle,
     random_inputs,
     running,
@@ -32,6 +35,8 @@ from edgecut.recipe import Recipe, embedded
 from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.samples import Samples
 from edgecut.source import SampleSource, Source, TargetSource, load, recipe_of
+from edgecut.synthetic import draw
+from edgecut.synthetic.draw import Drawn
 from edgecut.target import Target, read_target
 from edgecut.verification import Verification, verify_artifact, verify_cut
 
@@ -40,14 +45,25 @@ DEFAULT_TARGETS = ("generic-arm64", "intel-cpu")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutResult:
-    """A cut network, tidied, what it saved, and the proof that it is exact."""
+    """A cut network, tidied, what it saved, and the proof that it is exact.
+
+    ``samples`` are those that it was checked on, ``drawn`` how they were chosen if synthetic.
+    """
 
     full: Network
     network: Network
     cut: cutout.Cut
     cost: Cost
     check: Verification
-    checked_on: str
+    samples: SampleSource | None
+    drawn: Drawn | None
+
+    @property
+    def checked_on(self) -> str:
+        """What kind of input the check ran on."""
+        if self.samples is None:
+            return "random input"
+        return "synthetic samples" if self.samples.is_synthetic else "samples"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -55,7 +71,8 @@ class CutResult:
         assert self.full.categories is not None
         count = len(self.full.categories.names)
         everything = len(self.cut.keep) == count
-        return (f"nothing was cut: all {count} categories are kept",) if everything else ()
+        cut = (f"nothing was cut: all {count} categories are kept",) if everything else ()
+        return (*cut, *((self.drawn.remark,) if self.drawn else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +120,10 @@ def cut(
     full = load(source)
     tell("cut", 0, 0)
     small, saved = cutout.cut(full, keep)
+    # Before tidy, which folds away what synthetic samples are chosen by.
+    settled, drawn = samples.settled(small, tell) if samples else (None, None)
     small = attend.embed(discovery.embed(tidy(small)))
-    check = _check_cut(full, small, saved.selection, samples, tell)
+    check = _check_cut(full, small, saved.selection, settled, tell)
     require_exact(check, full.name)
     return CutResult(
         full=full,
@@ -112,7 +131,8 @@ def cut(
         cut=saved,
         cost=cost(small),
         check=check,
-        checked_on="samples" if samples else "random input",
+        samples=settled,
+        drawn=drawn,
     )
 
 
@@ -132,7 +152,8 @@ def build(
         source: the model.
         keep: names of the categories to keep.
         out: the folder; written whole or not at all.
-        samples: images to calibrate int8 and to check with.
+        samples: images, or synthetic ones, to calibrate int8 and to check with. A network that
+            edgecut trained is calibrated with synthetic ones by default.
         targets: names of targets, or paths of their ``.toml`` files.
         schemes: schemes to build; by default all that a target takes, but int8 only with samples.
         tell: told of progress: stage, done, total (0 where unknown).
@@ -141,10 +162,13 @@ def build(
         EdgecutError: what the stages raise. An artifact that fails its check is no error here: it
             is written, marked, and listed in ``BuildResult.failed``.
     """
+    if samples is None and source.is_trained_by_edgecut:
+        samples = SampleSource(path=draw.NAME, limit=draw.SAMPLES)
     jobs, notes = _jobs(_read_targets(targets), schemes, samples)
     source.require_outside(out)
     with bundle.new_folder(out) as folder:
         result = cut(source, keep=keep, samples=samples, tell=tell)
+        samples = result.samples
         result.network.write(folder / bundle.CUT)
         calibration = samples.open(result.network) if samples else None
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
@@ -154,6 +178,7 @@ def build(
         came_from = {
             "source": source.to_json(out),
             "samples": samples.to_json(out) if samples else None,
+            "synthetic": asdict(result.drawn) if result.drawn else None,
             "targets": [TargetSource(target=name).to_json(out) for name in dict.fromkeys(targets)],
         }
         report = {**_report(result, built, notes), **came_from}
@@ -179,10 +204,16 @@ def verify(
     Raises:
         EdgecutError: ``not-a-bundle``, ``changed-artifact``, ``other-model``, or what loading and
             the runtimes raise.
+
+    Warns:
+        EdgecutWarning: the samples are synthetic.
     """
     opened = open_bundle(folder, model=model)
-    chosen = samples or opened.samples
-    check = _check_cut(opened.full(), opened.network, opened.selection, chosen, tell)
+    full, chosen = opened.full(), samples or opened.samples
+    if chosen is not None and chosen.is_synthetic:
+        warnings.warn("checked on synthetic pictures, not on images", EdgecutWarning, stacklevel=2)
+        chosen, _ = chosen.settled(full, tell)
+    check = _check_cut(full, opened.network, opened.selection, chosen, tell)
     built = _verify_all(folder, opened.network, opened.artifacts, chosen, tell)
     return check, built
 
@@ -207,14 +238,7 @@ def _check_cut(
 ) -> Verification:
     inputs = _counted(check_inputs(full, samples), tell, "check the cut")
     with running(full) as whole, running(small) as part:
-        return verify_cut(whole, part, selection, inputs, inputs=_gains_left(full, small))
-
-
-def _gains_left(full: Network, small: Network) -> Selection:
-    """The gains of the full network that the cut one takes."""
-    if full.attention is None or small.attention is None:
-        return {}
-    return {full.attention.input: (1, small.attention.slots_in(full.attention))}
+        return verify_cut(whole, part, selection, inputs, inputs=gains_taken(full, small))
 
 
 def _read_targets(names: Sequence[str]) -> list[Target]:
@@ -318,6 +342,7 @@ def _verify(
                     _counted(inputs, tell, f"verify {artifact.path}"),
                     artifact.scheme,
                     categories=network.categories,
+                    neutral=neutral_gains(network),
                 )
             )
     return next((verdict for verdict in verdicts if verdict.passed), verdicts[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from edgecut.quantise import openvino as nncf
 from edgecut.samples import Samples
 from edgecut.target import Target
 
+if TYPE_CHECKING:
+    from edgecut.attention import Attention
+    from edgecut.network import Sample
+
 Progress = Callable[[int, int], None]
 
 
@@ -27,6 +32,11 @@ class Tensors:
 
     samples: Samples | Sequence[np.ndarray]
 
+    @property
+    def are_synthetic(self) -> bool:
+        """Whether they show nothing that the network is there to find."""
+        return isinstance(self.samples, Samples) and self.samples.synthetic
+
     def __len__(self) -> int:
         """How many there are."""
         return len(self.samples)
@@ -35,6 +45,26 @@ class Tensors:
         """Image tensors, shape (1, C, H, W)."""
         for sample in self.samples:
             yield sample if isinstance(sample, np.ndarray) else sample.tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Gained:
+    """Tensors with gains beside them, for a network that takes some; read anew each time."""
+
+    tensors: Tensors
+    image: str
+    attention: Attention
+
+    @property
+    def are_synthetic(self) -> bool:
+        return self.tensors.are_synthetic
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def __iter__(self) -> Iterator[Sample]:
+        for place, tensor in enumerate(self.tensors):
+            yield {self.image: tensor, self.attention.input: self.attention.varied(place)}
 
 
 def produce(
@@ -65,16 +95,19 @@ def produce(
             hint="give --samples and --recipe, or leave int8 out with --scheme float32",
         )
     lowered = lower(network, target.format)
+    feeds: Tensors | _Gained | None = samples
+    if samples is not None and network.attention is not None:
+        feeds = _Gained(samples, network.image.name, network.attention)
     if target.format == "tflite":
-        return _tflite(lowered, target, scheme, samples, progress)
-    return _openvino(lowered, target, scheme, samples, progress)
+        return _tflite(lowered, target, scheme, feeds, progress)
+    return _openvino(lowered, target, scheme, feeds, progress)
 
 
 def _tflite(
     network: Network,
     target: Target,
     scheme: str,
-    samples: Tensors | None,
+    samples: Tensors | _Gained | None,
     progress: Progress | None,
 ) -> Emitted:
     if scheme != "int8" or samples is None:
@@ -85,13 +118,13 @@ def _tflite(
     prepared = per_tensor.prepare(network, samples)
     plain = tflite_emitter.emit(prepared.network, layout=target.layout)
     ranges = litert.calibrate(plain, samples, progress=progress)
+    tail = [name for name in prepared.float_tail if name in ranges]
+    if network.attention is not None:
+        tail += litert.around_gains(plain, network.attention.input)
+    elif samples.are_synthetic:
+        tail += [name for name in litert.around_scores(plain) if name not in tail]
     return litert.quantise(
-        plain,
-        (),
-        scheme,
-        target.int8,
-        float_tail=[name for name in prepared.float_tail if name in ranges],
-        ranges=prepared.clipped(ranges),
+        plain, (), scheme, target.int8, float_tail=tail, ranges=prepared.clipped(ranges)
     )
 
 
@@ -99,7 +132,7 @@ def _openvino(
     network: Network,
     target: Target,
     scheme: str,
-    samples: Tensors | None,
+    samples: Tensors | _Gained | None,
     progress: Progress | None,
 ) -> Emitted:
     if target.operations:

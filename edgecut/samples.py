@@ -70,7 +70,8 @@ class Samples:
 
     ``len`` counts the chosen images. Those that cannot be used are left out of the iteration and
     listed in ``skipped``, which is complete after one full iteration. ``truth`` is the COCO json
-    that holds the boxes, where the samples come from one.
+    that holds the boxes, where the samples come from one; ``synthetic`` tells pictures that are
+    made up from images.
     """
 
     source: Source
@@ -78,6 +79,7 @@ class Samples:
     recipe: Recipe
     input_hw: tuple[int, int]
     truth: Path | None
+    synthetic: bool = False
     _skipped: dict[int, tuple[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -152,12 +154,7 @@ def open_samples(
             ``bad-parquet``, ``wrong-channels`` or ``bad-limit``.
         MissingPackage: a parquet file, and pyarrow is not installed.
     """
-    if len(image.shape) != 4 or image.shape[0] != 1 or image.shape[1] != recipe.channels:
-        raise EdgecutError(
-            f"input '{image.name}' has shape {image.shape}, and recipe '{recipe.name}' gives "
-            f"(1, {recipe.channels}, H, W)",
-            code="wrong-channels",
-        )
+    require_fit(recipe, image)
     if limit is not None and limit < 1:
         raise EdgecutError(f"a limit of {limit} samples leaves none", code="bad-limit")
     source = _source(path, split, images)
@@ -174,6 +171,16 @@ def open_samples(
     )
     next(iter(samples))  # a set without one usable image is better known now
     return samples
+
+
+def require_fit(recipe: Recipe, image: TensorSpec) -> None:
+    """Raise ``wrong-channels`` unless the recipe gives what the network's image input takes."""
+    if len(image.shape) != 4 or image.shape[0] != 1 or image.shape[1] != recipe.channels:
+        raise EdgecutError(
+            f"input '{image.name}' has shape {image.shape}, and recipe '{recipe.name}' gives "
+            f"(1, {recipe.channels}, H, W)",
+            code="wrong-channels",
+        )
 
 
 def _files(entries: Sequence[Entry], paths: Sequence[Path]) -> Source:

@@ -14,8 +14,10 @@ from edgecut.category_set import read_labels
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.passes.attend import attended, plain
+from edgecut.progress import Tell, nobody
 from edgecut.recipe import Recipe, embedded, read_recipe
 from edgecut.samples import Samples, open_samples
+from edgecut.synthetic import draw
 
 CALIBRATION_SAMPLES = 128
 # What a run of `edgecut train` calls its network; the folder stands for it.
@@ -47,7 +49,9 @@ class _Reference:
                 raise ValueError(f"'{name}' is {value!r}")
         for name in cls._paths:
             if _is_path(name, values.get(name)):
-                values[name] = os.path.normpath(folder / values[name])
+                path = os.path.normpath(folder / values[name])
+                # Beside the user it could have the name of something that edgecut ships.
+                values[name] = path if _is_path(name, path) else os.path.join(os.curdir, path)
         return cls(**values)
 
 
@@ -57,6 +61,8 @@ def _is_path(field: str, value: str | None) -> bool:
     kind = {"labels": "calibration", "recipe": "calibration", "target": "targets"}.get(field)
     if value is None or (kind and value in shipped.names(kind)):
         return False
+    if field == "path":
+        return value != draw.NAME
     return field != "model" or not (_is_factory(value) or value in shipped.networks())
 
 
@@ -68,11 +74,11 @@ def _is_factory(model: str) -> bool:
 class Source(_Reference):
     """A model: all that is needed to load it.
 
-    ``model`` is the name of a shipped network, an ``.onnx`` or ``.pt2`` path, the folder of a training run, or
-    ``module:factory``, ``weights`` a state dict for
-    a factory, ``input_shape`` for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a
-    shipped set's name or a file, ``slots`` as ``discovery.with_categories`` takes it. With
-    ``attention`` a network's gains stay an input; without, they are bound to neutral. ``trust``
+    ``model`` is the name of a shipped network, an ``.onnx`` or ``.pt2`` path, the folder of a
+    training run, or ``module:factory``, ``weights`` a state dict for a factory, ``input_shape``
+    for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a shipped set's name or a file,
+    ``slots`` as ``discovery.with_categories`` takes it. With ``attention`` a network's gains stay
+    an input; without, they are bound to neutral. ``trust``
     allows reading a file that can run code, as a ``.pt2`` can; no report ever grants it.
     """
 
@@ -86,6 +92,11 @@ class Source(_Reference):
     slots: str | None = None
     attention: bool = False
     trust: bool = False
+
+    @property
+    def is_trained_by_edgecut(self) -> bool:
+        """By its form: a shipped network, or the folder of a training run."""
+        return self.model in shipped.networks() or Path(self.model).is_dir()
 
     @property
     def is_onnx_file(self) -> bool:
@@ -106,7 +117,11 @@ class Source(_Reference):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSource(_Reference):
-    """Images, and the recipe by which they become tensors; by default the network's own."""
+    """Images, and the recipe by which they become tensors; by default the network's own.
+
+    The path ``synthetic`` stands for pictures that are made up; ``pictures`` then holds the numbers
+    of those that ``settled`` chose.
+    """
 
     _paths = ("path", "images", "recipe")
     _kinds: ClassVar[Mapping[str, type]] = {"limit": int}
@@ -116,17 +131,60 @@ class SampleSource(_Reference):
     split: str | None = None
     images: str | None = None
     limit: int | None = CALIBRATION_SAMPLES
+    pictures: str | None = None
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether these are no images, but pictures that are made up."""
+        return self.path == draw.NAME
+
+    def settled(
+        self, network: Network, tell: Tell = nobody
+    ) -> tuple[SampleSource, draw.Drawn | None]:
+        """The same samples, of which synthetic ones are chosen for this network, and how.
+
+        Args:
+            network: as it was loaded, or cut from that: ``tidy`` folds its normalisations.
+            tell: told of progress.
+
+        Raises:
+            EdgecutError: ``missing-recipe``, or what ``draw.draw`` raises.
+        """
+        if not self.is_synthetic or self.pictures is not None:
+            return self, None
+        drawn = draw.draw(
+            network,
+            recipe_of(network, self.recipe),
+            self.limit or draw.SAMPLES,
+            progress=lambda done, total: tell("choose synthetic samples", done, total),
+        )
+        return replace(self, pictures=draw.to_text(drawn.pictures)), drawn
 
     def open(self, network: Network) -> Samples:
-        """The samples, preprocessed for the network's image input."""
+        """The samples, preprocessed for the network's image input.
+
+        Synthetic ones that are not settled are the first pictures, as they come.
+        """
+        recipe = recipe_of(network, self.recipe)
+        if self.is_synthetic:
+            return self._open_pictures(recipe, network)
         return open_samples(
             Path(self.path),
-            recipe_of(network, self.recipe),
+            recipe,
             network.image,
             limit=self.limit,
             split=self.split,
             images=Path(self.images) if self.images else None,
         )
+
+    def _open_pictures(self, recipe: Recipe, network: Network) -> Samples:
+        if self.split or self.images:
+            raise EdgecutError(
+                f"synthetic samples have no {'split' if self.split else 'folder of images'}",
+                code="unknown-samples",
+            )
+        numbers = draw.from_text(self.pictures) if self.pictures else range(draw.SAMPLES)
+        return draw.open_pictures(numbers[: self.limit], recipe, network.image)
 
     def limited(self, count: int) -> SampleSource:
         """The same images, but no more than ``count``."""
@@ -208,8 +266,8 @@ def _load_model(source: Source) -> Network:
         return torch_program.load_torch(
             source.model, weights=weights, input_shape=shape, trust=source.trust
         )
-    shipped_one = source.model in shipped.networks()
-    path = shipped.network(source.model) if shipped_one else Path(source.model)
+    is_shipped = source.model in shipped.networks()
+    path = shipped.network(source.model) if is_shipped else Path(source.model)
     if not path.is_dir():
         return onnx_file.load_onnx(path, input_shapes=shapes)
     network = onnx_file.load_onnx(path / RUN_MODEL, input_shapes=shapes)

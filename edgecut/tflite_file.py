@@ -1,10 +1,41 @@
-"""The TFLite flatbuffer: from the schema's objects to bytes."""
+"""The TFLite flatbuffer: what the schema's objects hold, and how they become bytes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 ALIGNMENT_BYTES = 16
+
+
+def tensors_of(model: Any, side: str) -> dict[str, Any]:
+    """The tensors of one side (``inputs``, ``outputs``) of the file, by name."""
+    graph = model.subgraphs[0]
+    return {name_of(graph.tensors[i]): graph.tensors[i] for i in getattr(graph, side)}
+
+
+def name_of(tensor: Any) -> str:
+    """A tensor's name."""
+    name = tensor.name
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def type_of(tensor: Any) -> str:
+    """A tensor's type as numpy names it."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return str(flatbuffer_utils.type_to_name(tensor.type).lower())
+
+
+def results_of(model: Any) -> Iterator[tuple[str, Any]]:
+    """(operation, output tensor) for every output of every operation."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        operation = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+        for index in operator.outputs:
+            yield str(operation), graph.tensors[index]
 
 
 def packed(model: Any) -> bytes:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,12 @@ def verify_artifact(
     scheme: str,
     *,
     categories: CategoryMap | None = None,
+    neutral: Arrays | None = None,
 ) -> Verification:
     """The artifact against the network it was made from, sample by sample.
+
+    What int8 lets pass hides an input that does nothing. With ``neutral``, an int8 artifact must
+    also show, within the same tolerance, how other values of these inputs change its outputs.
 
     Args:
         reference: runs the network: inputs by name to outputs by name.
@@ -107,14 +111,24 @@ def verify_artifact(
         samples: (name, inputs) pairs; each is run once on both.
         scheme: ``float32``, ``float16`` or ``int8``, which sets metric and tolerance.
         categories: the network's category map, for a judgement slot by slot.
+        neutral: values of some inputs, by name.
 
     Raises:
         EdgecutError: ``no-samples``, or what the runs raise.
     """
-    judge = _judge(scheme, categories)
+    judge, changes = _judge(scheme, categories), _judge(scheme, categories)
     for name, inputs in samples:
-        judge.add(name, reference(inputs), artifact(inputs))
-    return judge.verdict()
+        expected, given = reference(inputs), artifact(inputs)
+        judge.add(name, expected, given)
+        plain = {**inputs, **(neutral or {})}
+        if scheme == "int8" and not judge.faults and _differ(inputs, plain):
+            changes.add(name, _change(expected, reference(plain)), _change(given, artifact(plain)))
+    verdict = judge.verdict()
+    if not verdict.passed or not changes.samples:
+        return verdict
+    change = changes.verdict()
+    told = f"what {', '.join(neutral or {})} changes in {change.where}"
+    return verdict if change.passed else replace(change, where=told, samples=judge.samples)
 
 
 def verify_cut(
@@ -152,6 +166,14 @@ def selected(tensors: Arrays, selection: Selection) -> dict[str, NDArray[Any]]:
                 where=name,
             ) from error
     return taken
+
+
+def _differ(a: Arrays, b: Arrays) -> bool:
+    return any(not np.array_equal(a[name], b[name]) for name in a)
+
+
+def _change(outputs: Arrays, before: Arrays) -> dict[str, NDArray[Any]]:
+    return {name: value - before[name] for name, value in outputs.items()}
 
 
 def _judge(scheme: str, categories: CategoryMap | None) -> _Judge:

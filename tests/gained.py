@@ -1,4 +1,4 @@
-"""A nested network with random weights: a stem, two levels of branches, a gain for each branch."""
+"""A network that takes gains: a stem, two levels of branches, random weights, a gain for each."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ NAMES = ("vehicle", "car", "ship", "animal", "dog", "cat")
 PARENTS = (None, 0, 0, None, 3, 3)
 SIDE, STEM, WIDTH = 16, 6, (8, 5)
 NODES = len(NAMES)
+PICKS = ("Slice", "Split", "Gather", "Scalar")
 TOLD: dict[str, Any] = {"input": "gains", "neutral": 1.0, "largest": 4.0}
 
 node = helper.make_node

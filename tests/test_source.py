@@ -121,6 +121,22 @@ def test_samples(case: Case) -> None:
     assert sample.tensor.min() >= -2 and sample.tensor.max() <= 2
 
 
+def test_synthetic_samples_are_no_path(case: Case) -> None:
+    samples = SampleSource(path="synthetic", recipe=str(case.recipe), pictures="3,1")
+    told = samples.to_json(case.folder / "dist")
+    assert told["path"] == "synthetic"
+    assert SampleSource.from_json(told, case.folder / "dist") == samples
+
+
+def test_settled_samples_stay_as_they_are(case: Case) -> None:
+    network = load(str(case.model))
+    images = SampleSource(path=str(case.photos), recipe=str(case.recipe))
+    assert images.settled(network) == (images, None)
+    chosen = SampleSource(path="synthetic", recipe=str(case.recipe), pictures="3,1,4")
+    assert chosen.settled(network) == (chosen, None)
+    assert [s.name for s in chosen.limited(2).open(network)] == ["synthetic 3", "synthetic 1"]
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -141,3 +157,11 @@ def test_a_folder_does_not_take_a_shipped_name(here: Path) -> None:
     assert TargetSource(target="intel-cpu").to_json(here / "dist") == {"target": "intel-cpu"}
     samples = SampleSource(path="photos", recipe="yolox").to_json(here / "dist")
     assert (samples["path"], samples["recipe"]) == ("../photos", "yolox")
+
+
+def test_a_folder_that_is_called_synthetic(here: Path) -> None:
+    """It is written with a path, and stays one."""
+    told = SampleSource(path="./synthetic", recipe="plain").to_json(Path("dist"))
+    assert told["path"] == "../synthetic"
+    again = SampleSource.from_json(told, Path("dist"))
+    assert not again.is_synthetic and Path(again.path) == Path("synthetic")

@@ -51,7 +51,7 @@ def test_nothing_but_the_package(names: set[str]) -> None:
 def test_every_module_is_in_it(names: set[str]) -> None:
     modules = {f"edgecut/{path.relative_to(ROOT / 'edgecut')}" for path in _below("edgecut", "py")}
     assert {name for name in names if name.endswith(".py")} == modules
-    assert "edgecut/py.typed" in names
+    assert {"edgecut/py.typed", "edgecut/nested/run.py"} <= names
 
 
 @pytest.mark.parametrize("kind", ["targets", "calibration"])
@@ -71,7 +71,8 @@ def test_what_it_says_of_itself(wheel: Path) -> None:
         assert "edgecut = edgecut.cli.main:main" in archive.read(scripts).decode()
     assert (data["Name"], data["License-Expression"]) == ("edgecut", "Apache-2.0")
     assert data["Requires-Python"] == ">=3.11"
-    assert {"tflite", "openvino", "torch", "coco", "parquet"} <= set(data.get_all("Provides-Extra"))
+    extras = set(data.get_all("Provides-Extra"))
+    assert {"tflite", "openvino", "torch", "coco", "parquet", "train"} <= extras
 
 
 def test_an_installed_wheel_finds_its_data(wheel: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ attention = click.option(
     "--attention", is_flag=True, help="Keep the network's gains as a second input."
 )
 samples = chained(
-    text("--samples", "PATH", "Images: a folder, a .parquet or a COCO .json."),
+    text("--samples", "PATH", "Images: a folder, .parquet or COCO .json; or 'synthetic'."),
     text("--recipe", "NAME|FILE", "Preprocessing: yolox, imagenet, ...; or the model's own."),
     text("--split", "NAME", "The part of the samples to use."),
     text("--images", "DIR", "Where a COCO .json's images are."),

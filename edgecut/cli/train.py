@@ -33,10 +33,9 @@ def command(
 ) -> None:
     """Train the network that RECIPE describes, and write it as ONNX, ready to be cut.
 
-    RECIPE is a .toml file, see docs/reference/training.md. On a GPU, if there is one.
-
-    Stopped, by Ctrl-C or otherwise, it goes on from its last checkpoint when the same command is
-    given again, to the very same result.
+    RECIPE is a .toml file; docs/reference/training.md has its keys. Training runs on a GPU where
+    there is one. Stopped, by Ctrl-C or otherwise, it goes on from its last checkpoint when the same
+    command is given again, to the very same result.
     """
     names = options.names_of(keep or "")
     if keep and not names:

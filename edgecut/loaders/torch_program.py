@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET = 18
+_LATER = "edgecut.later"
 
 
 def load_torch(
@@ -131,12 +132,30 @@ def _to_onnx(torch: Any, program: Any, source: str) -> onnx.ModelProto:
 
     def export() -> onnx.ModelProto:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            exported = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+            exported = torch.onnx.export(
+                program, dynamo=True, opset_version=OPSET, verbose=False, optimize=False
+            )
+            _optimise(exported)
         proto: onnx.ModelProto = exported.model_proto
         return proto
 
     proto: onnx.ModelProto = _attempt("convert to ONNX", source, export)
     return proto
+
+
+def _optimise(exported: Any) -> None:
+    """The exporter's own simplifications, but for normalisations, which it would fold away.
+
+    They tell what the network saw in training; ``passes.tidy`` folds them later.
+    """
+    for node in exported.model.graph:
+        if node.op_type == "BatchNormalization":
+            node.domain = _LATER  # which the exporter does not know, and so leaves alone
+    exported.optimize()
+    for node in exported.model.graph:
+        if node.domain == _LATER:
+            node.domain = ""
+    exported.model.opset_imports.pop(_LATER, None)
 
 
 def _attempt(what: str, source: str, act: Any, *, code: str = "export-failed") -> Any:

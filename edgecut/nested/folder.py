@@ -113,21 +113,20 @@ def write_json(path: Path, data: Any) -> None:
     checkpoint.write(path, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> Any:
     """Plain values, as ``write_json`` wrote them.
 
     Raises:
         EdgecutError: ``bad-json``.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EdgecutError(
             f"{path} cannot be read: {error}",
             code="bad-json",
             hint="remove it, and give the same command again",
         ) from error
-    return found
 
 
 def _taxonomy(tree: dict[str, Any]) -> Taxonomy:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +42,8 @@ from edgecut.nested.topology import DenseNet, NestedNet
 from edgecut.nested.training import CHECKPOINT
 from edgecut.progress import Tell, nobody
 from edgecut.recipe import Recipe
+
+CURVES_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +85,12 @@ def train(
     tell("read data", 0, 0)
     identity = Identity(recipe=plan.digest, data=_digest_of(data, teacher))
     own = out / RECIPE
-    claim(out, identity, begun_with=planned(own).digest if own.exists() else None)
+    anew = not own.exists() or _is_unused(out)
+    claim(out, identity, begun_with=None if anew else planned(own).digest)
     if is_finished(out):
         return _finished(out)
-    _keep_recipe(out, plan)
+    if anew:
+        _keep_recipe(out, plan)
     found = images.read(data, plan.whole, plan.settings.size, tell=tell)
     splits = {n: _relabelled(s, plan) for n, s in found.splits.items()}
     if TRAIN not in splits:
@@ -99,9 +105,12 @@ def train(
         out,
         identity=identity,
         teacher=taught_by,
-        note=lambda log: _write_log(out, log, plan.settings.name),
+        note=_noting(out, plan.settings.name),
         tell=tell,
     )
+    log = checkpoint.load_facts(out / CHECKPOINT)["log"]
+    write_json(out / LOG, log)
+    checkpoint.write(out / CURVES, curves.drawn(log, plan.settings.name))
     metrics = _judged(trained, plan.settings, splits, found, tell)
     save_weights(out, trained, identity)
     tell("export", 0, 0)
@@ -159,10 +168,15 @@ def _digest_of(data: Path, teacher: Path | None) -> str:
     return digest if teacher is None else f"{digest} {images.digest_of(teacher / WEIGHTS)}"
 
 
+def _is_unused(out: Path) -> bool:
+    """Whether there is but a recipe of our own writing: another one may take its place."""
+    others = [p for p in out.iterdir() if p.name != RECIPE and p.stem != CATEGORIES]
+    text = (out / RECIPE).read_text(encoding="utf-8", errors="replace")
+    return not others and text == to_toml(read(out / RECIPE))
+
+
 def _keep_recipe(out: Path, plan: Plan) -> None:
     """Write the recipe as it is carried out, and the user's label set beside it."""
-    if (out / RECIPE).exists():
-        return
     settings = plan.settings
     if plan.label_set is not None:
         name = CATEGORIES + (plan.label_set.suffix or ".txt")
@@ -182,9 +196,18 @@ def _relabelled(found: ImageSet, plan: Plan) -> ImageSet:
     return replace(found, labels=labels).only(labels != NONE)
 
 
-def _write_log(out: Path, log: training.Log, name: str) -> None:
-    write_json(out / LOG, log)
-    checkpoint.write(out / CURVES, curves.drawn(log, name))
+def _noting(out: Path, name: str) -> Callable[[training.Log], None]:
+    """Writes the log of every epoch, and draws it now and then."""
+    drawn = -math.inf
+
+    def note(log: training.Log) -> None:
+        nonlocal drawn
+        write_json(out / LOG, log)
+        if time.monotonic() - drawn >= CURVES_SECONDS:
+            checkpoint.write(out / CURVES, curves.drawn(log, name))
+            drawn = time.monotonic()
+
+    return note
 
 
 def _judged(

@@ -54,13 +54,20 @@ def _full(value: ir.Value, number: float) -> np.ndarray:
 
 
 def _are_moved(node: ir.Node, filled: set[ir.Value]) -> bool:
-    """Whether the elements that a node moves are the bound ones alone."""
+    """Whether the elements that a node moves are the bound ones alone, and no output's."""
     moved = node.inputs if op_of(node) == "Concat" else node.inputs[:1]
+    if any(output.is_graph_output() or not _is_known(output) for output in node.outputs):
+        return False
+    return all(value in filled for value in moved)
+
+
+def _is_known(value: ir.Value) -> bool:
+    """Whether the value has a static shape."""
     try:
-        known = all(shape_of(output) is not None for output in node.outputs)
+        shape_of(value)
     except Unsupported:
         return False
-    return known and all(value in filled for value in moved)
+    return True
 
 
 def _drop_idle(graph: ir.Graph, node: ir.Node, filled: set[ir.Value]) -> None:

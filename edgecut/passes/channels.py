@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -173,9 +174,14 @@ class _Tracer:
             self.first[str(node.outputs[0].name)] = self._ids(gate.z)
             return True
         variable = [v for v in node.inputs if v is not None and v.const_value is None]
-        if len(variable) != 1 or shape_of(variable[0]) != shape_of(node.outputs[0]):
+        scaled = [v for v in variable if shape_of(v) == shape_of(node.outputs[0])]
+        factors = [v for v in variable if v not in scaled]
+        # A single number scales all channels alike, known or not.
+        if len(scaled) != 1 or any(prod(shape_of(factor)) != 1 for factor in factors):
             return False
-        self.first[str(node.outputs[0].name)] = self._ids(variable[0])
+        for factor in factors:
+            self.fix(factor)
+        self.first[str(node.outputs[0].name)] = self._ids(scaled[0])
         return True
 
     def _ids(self, value: ir.Value | None) -> np.ndarray:

@@ -38,14 +38,17 @@ class Step:
     makes: tuple[str, ...]
 
 
-def stays_float(steps: Sequence[Step], *, gains: str, outputs: Iterable[str]) -> tuple[str, ...]:
+def stays_float(
+    steps: Sequence[Step], *, outputs: Iterable[str], gains: str | None = None
+) -> tuple[str, ...]:
     """What the steps that stay in float make, in order.
 
     They are those from the gains to the first one that joins them with features, and those from
     the features to the outputs: back over the last product of each way and over what merely passes
     features on to it.
     """
-    kept = {*_scaling(steps, gains), *_scoring(steps, outputs)}
+    scaling = () if gains is None else _scaling(steps, gains)
+    kept = {*scaling, *_scoring(steps, outputs)}
     return tuple(name for step in steps for name in step.makes if name in kept)
 
 

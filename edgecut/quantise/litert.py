@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from edgecut.artifact import Emitted, Port
 from edgecut.errors import EdgecutError, MissingPackage
-from edgecut.quantise.ranges import VALUES
 from edgecut.quantise.gained import Step, stays_float
+from edgecut.quantise.ranges import VALUES
 from edgecut.quiet import quiet
 from edgecut.target import Int8
-from edgecut.tflite_file import packed
+from edgecut.tflite_file import name_of, packed, results_of, tensors_of, type_of
 
 Array = NDArray[Any]
 Sample = Array | Mapping[str, Array]
@@ -91,8 +91,9 @@ def quantise(
         notes = _left_float(model, float_tail)
     else:
         raise EdgecutError(f"a TFLite file has no scheme '{scheme}'", code="scheme-not-allowed")
+    _keep_float_inputs(before, model, float_tail)
     _restore_names(before, model)
-    tensors = _named(model, "inputs") | _named(model, "outputs")
+    tensors = tensors_of(model, "inputs") | tensors_of(model, "outputs")
     return replace(
         emitted,
         scheme=scheme,
@@ -119,13 +120,24 @@ def around_gains(emitted: Emitted, gains: str) -> tuple[str, ...]:
     return (name, *stays_float(_steps(_read(emitted)), gains=name, outputs=outputs))
 
 
+def around_scores(emitted: Emitted) -> tuple[str, ...]:
+    """What stays float in int8 where no sample shows how far scores reach: see ``stays_float``.
+
+    Raises:
+        EdgecutError: ``not-float32``.
+        MissingPackage: where ai-edge-quantizer is not installed.
+    """
+    outputs = [port.artifact_name for port in emitted.outputs]
+    return stays_float(_steps(_read(emitted)), outputs=outputs)
+
+
 def calibrate(
     emitted: Emitted, samples: Iterable[Sample], *, progress: Progress | None = None
 ) -> dict[str, tuple[float, float]]:
     """The range (minimum, maximum) of every tensor of a float32 TFLite artifact, by tensor name.
 
     The range of an input holds all of its values; that of any other tensor is what the extremes of
-    about 260,000 of its values come to on average: of one sample, or of several where they are
+    about 33,000 of its values come to on average: of one sample, or of several where they are
     small. No order of the samples changes it, and no outlier moves it far.
 
     Args:
@@ -139,8 +151,8 @@ def calibrate(
         MissingPackage: where ai-edge-quantizer is not installed.
     """
     model = _read(emitted)
-    exact = _named(model, "inputs")
-    values = {_name(t): int(np.prod(t.shape)) for t in model.subgraphs[0].tensors}
+    exact = tensors_of(model, "inputs")
+    values = {name_of(t): int(np.prod(t.shape)) for t in model.subgraphs[0].tensors}
     total = len(samples) if isinstance(samples, Sized) else 0
     observed: list[dict[str, Array]] = []
     for extremes in _observations(emitted, samples):
@@ -241,7 +253,7 @@ def _int8_rules(int8: Int8, float_tail: Sequence[str]) -> list[Rule]:
         {**(static if dtype == "int8" else _FLOAT), "regex": "^", "operation": side}
         for side, dtype in sides.items()
     ]
-    return [static, *_exempt(float_tail), *boundary, *_exempt(float_tail, "INPUT")]
+    return [static, *_exempt(float_tail), *boundary]
 
 
 def _float16_rules(float_tail: Sequence[str]) -> list[Rule]:
@@ -249,9 +261,9 @@ def _float16_rules(float_tail: Sequence[str]) -> list[Rule]:
     return [{**_FLOAT16, "regex": ".*", "operation": "*"}, *_exempt(float_tail)]
 
 
-def _exempt(names: Sequence[str], operation: str = "*") -> list[Rule]:
+def _exempt(names: Sequence[str]) -> list[Rule]:
     scope = f"(^|;)({'|'.join(map(re.escape, names))});"
-    return [{**_FLOAT, "regex": scope, "operation": operation}] if names else []
+    return [{**_FLOAT, "regex": scope, "operation": "*"}] if names else []
 
 
 def _quantised(emitted: Emitted, rules: list[Rule], ranges: Ranges | None) -> Any:
@@ -293,43 +305,15 @@ def _read(emitted: Emitted) -> Any:
     return flatbuffer_utils.read_model_from_bytearray(bytearray(emitted.files[_SUFFIX]))
 
 
-def _named(model: Any, side: str) -> dict[str, Any]:
-    """The tensors of one side (``inputs``, ``outputs``) of the file, by name."""
-    graph = model.subgraphs[0]
-    return {_name(graph.tensors[i]): graph.tensors[i] for i in getattr(graph, side)}
-
-
-def _name(tensor: Any) -> str:
-    name = tensor.name
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def _type(tensor: Any) -> str:
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    return str(flatbuffer_utils.type_to_name(tensor.type).lower())
-
-
-def _results(model: Any) -> Iterator[tuple[str, Any]]:
-    """(operation, output tensor) for every output of every operation."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    graph = model.subgraphs[0]
-    for operator in graph.operators:
-        operation = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
-        for index in operator.outputs:
-            yield str(operation), graph.tensors[index]
-
-
 def _steps(model: Any) -> list[Step]:
     """The operations of the file, in order."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     graph, steps = model.subgraphs[0], []
-    variable = set(_named(model, "inputs"))
+    variable = set(tensors_of(model, "inputs"))
     for operator in graph.operators:
-        reads = {_name(graph.tensors[i]) for i in operator.inputs if i >= 0}
-        makes = tuple(_name(graph.tensors[i]) for i in operator.outputs)
+        reads = {name_of(graph.tensors[i]) for i in operator.inputs if i >= 0}
+        makes = tuple(name_of(graph.tensors[i]) for i in operator.outputs)
         kind = str(flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex))
         steps.append(Step(kind=kind, reads=frozenset(reads & variable), makes=makes))
         variable.update(makes)
@@ -340,16 +324,31 @@ def _restore_names(before: Any, model: Any) -> None:
     """Give the boundary its names back: the quantiser appends '_dequant' or '_quantized'."""
     graph = model.subgraphs[0]
     for side in ("inputs", "outputs"):
-        for name, index in zip(_named(before, side), getattr(graph, side), strict=True):
+        for name, index in zip(tensors_of(before, side), getattr(graph, side), strict=True):
             for tensor in graph.tensors:
-                if _name(tensor) == name and tensor is not graph.tensors[index]:
+                if name_of(tensor) == name and tensor is not graph.tensors[index]:
                     tensor.name = f"{name}_inside"
             graph.tensors[index].name = name
 
 
+def _keep_float_inputs(before: Any, model: Any, names: Sequence[str]) -> None:
+    """Let these inputs cross the boundary as float32; the quantiser treats all inputs alike."""
+    graph = model.subgraphs[0]
+    for place, name in enumerate(tensors_of(before, "inputs")):
+        index = graph.inputs[place]
+        if name not in names or type_of(graph.tensors[index]) == "float32":
+            continue
+        (widening,) = (step for step in graph.operators if index in step.inputs)
+        graph.operators.remove(widening)
+        graph.inputs[place] = widening.outputs[0]
+        for tensor in model.signatureDefs[0].inputs:
+            if tensor.tensorIndex == index:
+                tensor.tensorIndex = widening.outputs[0]
+
+
 def _port(port: Port, tensor: Any) -> Port:
     """The port with the type and scale that the quantised file states."""
-    dtype = _type(tensor)
+    dtype = type_of(tensor)
     if dtype != "int8":
         return replace(port, dtype=dtype)
     (scale,), (zero_point,) = tensor.quantization.scale, tensor.quantization.zeroPoint
@@ -359,10 +358,10 @@ def _port(port: Port, tensor: Any) -> Port:
 def _left_float(model: Any, float_tail: Sequence[str]) -> tuple[str, ...]:
     """A note for each kind of operation that stayed float without being asked to."""
     left: dict[str, list[str]] = {}
-    for operation, tensor in _results(model):
-        asked = operation == "DEQUANTIZE" or _name(tensor) in float_tail
-        if _type(tensor) == "float32" and not asked:
-            left.setdefault(operation, []).append(_name(tensor))
+    for operation, tensor in results_of(model):
+        asked = operation == "DEQUANTIZE" or name_of(tensor) in float_tail
+        if type_of(tensor) == "float32" and not asked:
+            left.setdefault(operation, []).append(name_of(tensor))
     return tuple(
         f"{operation} stays float in int8 ({len(names)}): {', '.join(names[:3])}"
         for operation, names in sorted(left.items())
@@ -370,7 +369,7 @@ def _left_float(model: Any, float_tail: Sequence[str]) -> tuple[str, ...]:
 
 
 def _require_known(float_tail: Sequence[str], model: Any) -> None:
-    known = {_name(tensor) for _, tensor in _results(model)} | set(_named(model, "inputs"))
+    known = {name_of(tensor) for _, tensor in results_of(model)} | set(tensors_of(model, "inputs"))
     unknown = [name for name in float_tail if name not in known]
     if unknown:
         told = f"no operation of the file gives '{unknown[0]}'"
@@ -398,12 +397,12 @@ def _require_bounded(ranges: Ranges, float_tail: Sequence[str]) -> None:
 def _require_finite(model: Any) -> None:
     for tensor in model.subgraphs[0].tensors:
         data = model.buffers[tensor.buffer].data
-        if data is None or _type(tensor) != "float16":
+        if data is None or type_of(tensor) != "float16":
             continue
         if not np.isfinite(np.frombuffer(bytes(data), np.float16)).all():
             raise EdgecutError(
-                f"weights of '{_name(tensor)}' are beyond 65504, the largest float16",
+                f"weights of '{name_of(tensor)}' are beyond 65504, the largest float16",
                 code="weights-overflow",
-                where=_name(tensor),
+                where=name_of(tensor),
                 hint="build float32, or leave the operation that uses them in float",
             )

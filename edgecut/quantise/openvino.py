@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgecut.artifact import Emitted
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.openvino_ir import emitted, openvino_package, read
+from edgecut.quantise.gained import Step, stays_float
 from edgecut.quantise.ranges import VALUES
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def quantise(
 
     Weights are per channel, and so are the inputs of most depthwise convolutions; other
     activations are per tensor. Their ranges are NNCF's means of the samples' extremes, or, where
-    all tensors are small, the extremes of all samples.
+    all tensors are small, the extremes of all samples. Where the network takes gains, what they
+    scale and what leads from there to the outputs stays in float.
 
     Args:
         network: static shapes.
@@ -64,14 +66,16 @@ def _quantised(network: Network, held: Sequence[Feeds], progress: Progress | Non
     # NNCF sees only what is there: unfused, a SiLU gets three scales where it needs one, and an
     # unfolded depthwise weight none.
     model = read(network)
+    kept = _kept_float(model, network)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF's progress bars
-            return nncf.quantize(
+            quantised = nncf.quantize(
                 model,
                 nncf.Dataset(range(len(held)), nth),
                 # Activations are not symmetric around zero, those of SiLU least of all.
                 preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(held),
+                ignored_scope=nncf.IgnoredScope(names=kept, validate=False),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(
                     # Correcting biases for the mean error of weights made errors larger: on a
                     # network of 32x32 images by 8 dB, and on YOLOX-nano AP no better.
@@ -85,6 +89,11 @@ def _quantised(network: Network, held: Sequence[Feeds], progress: Progress | Non
             code="quantisation-failed",
             hint="build float32 or float16",
         ) from error
+    if kept:
+        # NNCF notes them in the file, under names that OpenVINO numbers anew each time.
+        told = ["nncf", "quantization", "ignored_scope", "names"]
+        quantised.set_rt_info("around the gains", told)
+    return quantised
 
 
 def _estimator(nncf: Any, model: Any) -> Any:
@@ -100,6 +109,32 @@ def _estimator(nncf: Any, model: Any) -> Any:
     if largest < VALUES:
         return range_estimator.RangeEstimatorParametersSet.MINMAX
     return range_estimator.RangeEstimatorParameters()
+
+
+def _kept_float(model: Any, network: Network) -> list[str]:
+    """The names of the operations that stay in float, where the network takes gains."""
+    if network.attention is None:
+        return []
+    outputs = [_maker(port) for result in model.get_results() for port in result.inputs()]
+    return list(stays_float(_steps(model), gains=network.attention.input, outputs=outputs))
+
+
+def _steps(model: Any) -> list[Step]:
+    """The operations of the model, in order; what one makes goes by its name."""
+    steps: list[Step] = []
+    variable = {node.get_friendly_name() for node in model.get_parameters()}
+    for node in model.get_ordered_ops():
+        reads = variable.intersection(_maker(port) for port in node.inputs())
+        if reads and node.get_type_name() != "Result":
+            name = node.get_friendly_name()
+            steps.append(Step(kind=node.get_type_name(), reads=frozenset(reads), makes=(name,)))
+            variable.add(name)
+    return steps
+
+
+def _maker(port: Any) -> str:
+    """The name of the operation that makes what this input of another one reads."""
+    return str(port.get_source_output().get_node().get_friendly_name())
 
 
 def _nncf() -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edgecut.network import Sample
 
-VALUES = 1 << 18
+VALUES = 1 << 15
 """How many values an extreme should be that of. One sample of a large feature map holds as many,
 and beyond their extremes are outliers; a pooled vector has few, and wants many samples."""
 

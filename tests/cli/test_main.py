@@ -116,7 +116,7 @@ def test_a_traceback_on_demand() -> None:
     ("arguments", "said"),
     [
         (["bild"], "No such command 'bild'"),
-        (["build"], "Missing argument 'MODEL'"),
+        (["build"], "Missing option '--keep'"),
         (["build", "a.onnx", "--keep"], "'--keep' requires an argument"),
         (["build", "a.onnx", "--keep", "a", "--scheme", "int4"], "'int4' is not one of"),
         (["targets", "--colour"], "No such option"),

@@ -10,6 +10,7 @@ import pytest
 
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.loaders.torch_program import load_torch
+from edgecut.passes.tidy import tidy
 from tests.graphs import random_inputs, run
 
 SHAPE = (1, 3, 8, 8)
@@ -52,6 +53,14 @@ def refused(code: str, *arguments: object, **options: object) -> str:
         load_torch(*arguments, **options)  # type: ignore[arg-type]
     assert error.value.code == code
     return f"{error.value.message}\n{error.value.hint}"
+
+
+def test_normalisations_stay_for_what_they_remember(source: str) -> None:
+    network = load_torch(f"{source}:net", input_shape=SHAPE)
+    kinds = [node.op_type for node in network.model.graph]
+    assert kinds[:2] == ["Conv", "BatchNormalization"]
+    assert "edgecut.later" not in network.model.opset_imports
+    assert "BatchNormalization" not in [node.op_type for node in tidy(network).model.graph]
 
 
 def test_a_factory_and_its_exported_program(torch, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

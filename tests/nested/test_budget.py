@@ -48,21 +48,23 @@ def test_counting_leaves_a_network_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "base", "macs"),
-    [
-        (NESTED, "resnet", 400_000),
-        (NESTED, "convnext", 3_000_000),
-        (DENSE, "mobilenet", 1_000_000),
-    ],
+    ("spec", "base"), [(NESTED, "resnet"), (NESTED, "convnext"), (DENSE, "mobilenet")]
 )
-def test_never_above_the_budget_and_no_step_below(spec: NetworkSpec, base: str, macs: int) -> None:
+def test_the_widest_within_the_budget(spec: NetworkSpec, base: str) -> None:
+    """To the MAC: one less, and it is the step before."""
     spec = replace(spec, base=base, stages=STAGES)
-    found = fitted(TREE, spec, 16, macs)
-    assert cost_of(TREE, found, 16) <= macs
-    steps = [spec.scaled(2 ** (i / 400)) for i in range(-1600, 1600)]
-    next_one = next(one for one in steps[steps.index(found) :] if one != found)
-    assert cost_of(TREE, next_one, 16) > macs
-    assert next_one.stem_widths == found.stem_widths == spec.stem_widths
+    steps = list(dict.fromkeys(map(widths, (spec.scaled(2 ** (i / 400)) for i in range(1200)))))
+    at = spec.scaled(1.5)
+    budget = cost_of(TREE, at, 16)
+    assert widths(fitted(TREE, spec, 16, budget)) == widths(at)
+    narrower = fitted(TREE, spec, 16, budget - 1)
+    assert widths(narrower) == steps[steps.index(widths(at)) - 1]
+    assert cost_of(TREE, narrower, 16) < budget
+    assert (narrower.base, narrower.stem_widths) == (base, spec.stem_widths)
+
+
+def widths(spec: NetworkSpec) -> tuple[int, ...]:
+    return tuple(stage.width for stage in spec.stages)
 
 
 def test_a_budget_below_the_narrowest() -> None:

@@ -102,10 +102,10 @@ def test_it_is_cut_as_deep_as_its_branches(whole: Trained, net: NestedNet) -> No
     network = source.load(str(whole.folder))
     part, _ = cut(network, ["dog", "person"])
     given = {"image": feeds()["image"]}
-    kept = [TREE.names.index("person"), TREE.names.index("dog")]
+    kept = [TREE.names.index("dog"), TREE.names.index("person")]
     found = run(part, given)["scores"]
     assert np.abs(found - in_torch(net, given)[:, kept]).max() <= 1e-5
-    assert part.categories is not None and part.categories.names == ("person", "dog")
+    assert part.categories is not None and part.categories.names == ("dog", "person")
     convolutions = [node for node in part.model.graph if node.op_type == "Conv"]
     # The stem, and two for each of person, animal, pet, dog.
     assert len(convolutions) == 1 + 2 * 4

@@ -113,6 +113,13 @@ def test_an_epoch_shows_no_image_twice(sets: dict[str, ImageSet]) -> None:
     assert torch.equal(next(iter(loader))[1], batches[2][1]) and loader.num_workers == 0
 
 
+def test_every_image_of_every_step_has_its_own_draws(sets: dict[str, ImageSet]) -> None:
+    one = sets["train"].only(np.zeros(len(sets["train"]), np.int64))
+    batches = Batches(one, RECIPE)
+    made = {bytes(image) for step in (0, 1, EACH) for image in batches[step][0].numpy()}
+    assert len(made) == 3 * SCHEDULE.batch
+
+
 @pytest.mark.parametrize(("cores", "workers"), [(1, 0), (4, 3), (64, 8)])
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_a_gpu_is_fed_by_other_processes(
