@@ -1,7 +1,7 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
-Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), build_cost
-and drift (two); all by default; ``render`` only writes the tables again. The models and data lie in
+Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), build_cost,
+everyday and drift (two); all by default; ``render`` only writes the tables again. The models and data lie in
 ``../shared``; the peer needs an environment of its own, see ``peers/README.md``, and is left out
 without it.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.models import RESULTS, ROOT
 
-NAMES = ("build_cost", "latency", "drift", "detectors", "synthetic", "exactness")
+NAMES = ("build_cost", "everyday", "latency", "drift", "detectors", "synthetic", "exactness")
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
@@ -127,6 +127,27 @@ def _exactness(data: dict[str, Any]) -> str:
     return _table("Cut = select, relative to the largest kept value", columns, rows)
 
 
+def _everyday(data: dict[str, Any]) -> str:
+    judged = data["judged"]["by_source"]
+    names = list(data["judged"]["by_category"])
+    rows = [
+        ["top-1", *(f"{one['top1']:.1%} of {one['images']}" for one in judged.values())],
+        *([name, *(_recall(one, name) for one in judged.values())] for name in names),
+    ]
+    top1 = data["cifar10_test"]["top1_of_ten"]
+    title = (
+        f"The built-in network, {data['macs'] / 1e6:.1f} M multiply-accumulates: recall (AUROC) by "
+        f"source; kept to CIFAR-10's ten categories, {data['macs_of_ten'] / 1e6:.1f} M and top-1 "
+        f"{top1:.2%} on its official test images"
+    )
+    return _table(title, ["category", *judged], rows)
+
+
+def _recall(judged: dict[str, Any], name: str) -> str:
+    found = judged["by_category"].get(name)
+    return f"{found['recall']:.1%} ({found['auroc']:.3f})" if found else "-"
+
+
 def _synthetic(data: dict[str, Any]) -> str:
     distances = {(d["model"], d["samples"]): f"{d['distance']:.3f}" for d in data["distances"]}
     rows = [
@@ -170,6 +191,7 @@ TABLES = {
     "latency": _latency,
     "exactness": _exactness,
     "drift": _drift,
+    "everyday": _everyday,
     "synthetic": _synthetic,
     "build_cost": _build_cost,
 }

@@ -108,8 +108,8 @@ def _opened(
     for artifact in artifacts:
         bundle.check_digest(folder, artifact)
     bundle.check_cut(folder, manifest["cut_sha256"])
-    network = _cut_network(folder, manifest.get("attention"))
     recorded, samples = Source.from_json(report["source"], folder), report["samples"]
+    network = _cut_network(folder, recorded.attention, manifest.get("attention"))
     return OpenBundle(
         folder=folder,
         network=network,
@@ -126,9 +126,9 @@ def _opened(
     )
 
 
-def _cut_network(folder: Path, told: dict[str, Any] | None) -> Network:
-    network = load(Source(model=str(folder / bundle.CUT), attention=told is not None))
-    if network.attention is not None and network.attention.to_json() != told:
+def _cut_network(folder: Path, attention: bool, told: dict[str, Any] | None) -> Network:
+    network = load(Source(model=str(folder / bundle.CUT), attention=attention))
+    if told != (network.attention.to_json() if network.attention else None):
         raise ValueError(f"'attention' is not that of {bundle.CUT}")
     return network
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from onnx import helper
 
@@ -79,6 +81,33 @@ def test_a_model_without_idle_nodes_and_notes_of_other_tools() -> None:
     model = to_model(proto)
     assert [n.op_type for n in model.graph] == ["Relu"] and not model.graph.initializers
     assert dict(model.metadata_props) == {"names": "text"}
+
+
+def two_inputs() -> Network:
+    inputs = {"x": (1, 3, 2, 2), "factor": (1, 1)}
+    return network_of([node("Mul", ["x", "factor"], ["y"])], inputs=inputs, outputs=["y"])
+
+
+def test_a_sample_is_an_image_or_an_array_for_each_input() -> None:
+    image, factor = np.ones((1, 3, 2, 2)), np.full((1, 1), 2.0, np.float32)
+    fed = two_inputs().feeds({"factor": factor, "x": image, "other": image})
+    assert list(fed) == ["x", "factor"] and fed["x"].dtype == np.float32
+    assert np.array_equal(example(x=(1, 3, 2, 2)).feeds(image)["x"], image)
+
+
+@pytest.mark.parametrize(
+    ("sample", "code"),
+    [
+        (np.ones((1, 3, 2, 2)), "several-inputs"),
+        ({"x": np.ones((1, 3, 2, 2))}, "several-inputs"),
+        ({"x": np.ones((1, 3, 2, 2)), "factor": np.ones(1)}, "bad-sample"),
+        ({"x": np.full((1, 3, 2, 2), np.nan), "factor": np.ones((1, 1))}, "bad-sample"),
+    ],
+)
+def test_samples_that_do_not_fit(sample: Any, code: str) -> None:
+    with pytest.raises(EdgecutError) as caught:
+        two_inputs().feeds(sample)
+    assert caught.value.code == code
 
 
 def test_errors_pickle() -> None:

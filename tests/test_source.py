@@ -102,6 +102,16 @@ def test_entries_of_a_wrong_type(case: Case, entry: dict[str, object]) -> None:
         SampleSource.from_json({"path": "a", "recipe": "plain", **entry}, case.folder)
 
 
+def test_whether_gains_stay_is_remembered(case: Case) -> None:
+    source = Source(model=str(case.model), attention=True)
+    told = source.to_json(case.folder)
+    assert told["attention"] is True
+    assert Source.from_json(told, case.folder) == source
+    assert not Source.from_json({**told, "attention": False}, case.folder).attention
+    with pytest.raises(ValueError, match="'attention' is 1"):
+        Source.from_json({**told, "attention": 1}, case.folder)
+
+
 def test_no_report_grants_trust(case: Case) -> None:
     told = Source(model="a.pt2", trust=True).to_json(case.folder)
     assert "trust" not in told

@@ -160,8 +160,8 @@ def unrelated(taxonomy: Taxonomy, targets: Sequence[int]) -> list[int | None]:
 
 
 def best_gain(rows: Sequence[Mapping[str, Any]], signal: str) -> Mapping[str, Any]:
-    """The row of a signal whose gain raises recall most, of those that cost little accuracy."""
-    own = [row for row in rows if row["signal"] == signal]
+    """The row of the enhancing gain that raises recall most, of those that cost little accuracy."""
+    own = [row for row in rows if row["signal"] == signal and row["gain"] in ENHANCING]
     cheap = [row for row in own if row["accuracy_change"]["mean"] >= -TOLERATED]
     return max(cheap or own, key=lambda row: row["recall_change"]["mean"])
 

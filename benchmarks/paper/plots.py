@@ -91,7 +91,7 @@ def _attention(axes: Any, rows: list[Row]) -> None:
     told = {
         "recall_change": ("recall of the target", "tab:blue"),
         "accuracy_change": ("accuracy over all", "tab:gray"),
-        "control_change": ("recall, another enhanced", "tab:red"),
+        "control_change": ("recall, the gain is another's", "tab:red"),
     }
     for column, (label, colour) in told.items():
         known = [row for row in own if row[column] is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,10 +16,13 @@ import edgecut as front
 from edgecut.artifact import Port
 from edgecut.bundle import read_attention
 from edgecut.errors import EdgecutError
-from edgecut.runtimes import open_runtime
+from edgecut.passes.attend import attended
+from edgecut.runtimes import RunningArtifact, open_runtime
+from edgecut.source import SampleSource
 from tests.command import edgecut, refused
 from tests.e2e.models import RECIPE, write_photo
-from tests.gained import NAMES, nested
+from tests.gained import NAMES, load, nested
+from tests.graphs import run
 
 TAKEN = ["vehicle", "ship", "animal", "cat"]
 TARGETS = ("--target", "raspberry-pi-4", "--target", "intel-cpu")
@@ -50,9 +54,18 @@ def built(home: Path) -> Path:
     return out
 
 
-def manifest(folder: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads((folder / "manifest.json").read_text())
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return found
+
+
+def artifacts(folder: Path) -> list[RunningArtifact]:
+    """The artifacts of a bundle, on their runtimes."""
+    opened = []
+    for told in manifest(folder)["artifacts"]:
+        ports = [[Port.from_json(port) for port in told[side]] for side in ("inputs", "outputs")]
+        opened.append(open_runtime(folder / told["path"], told["format"], *ports))
+    return opened
 
 
 def test_the_manifest_names_the_gains_in_order(built: Path) -> None:
@@ -73,8 +86,11 @@ def test_without_the_option_the_gains_are_folded_away(home: Path, tmp_path: Path
         assert outcome.code == 0, outcome
         assert manifest(out)["attention"] is None
         built.append(out)
-    for file in built[0].glob("*.tflite"):
-        assert file.read_bytes() == (built[1] / file.name.replace("nested", "bare")).read_bytes()
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 16, 16)).astype(np.float32)
+    for folded, bare in zip(*map(artifacts, built), strict=True):
+        with folded as one, bare as other:
+            scores = [runtime({"image": image})["scores"] for runtime in (one, other)]
+        np.testing.assert_array_equal(*scores)
 
 
 def test_a_program_on_the_device_sets_gains_by_name(built: Path) -> None:
@@ -100,11 +116,10 @@ def test_a_program_on_the_device_sets_gains_by_name(built: Path) -> None:
 def test_gains_may_be_set_on_every_artifact(built: Path) -> None:
     image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 16, 16)).astype(np.float32)
     scores: dict[str, np.ndarray] = {}
-    for told in manifest(built)["artifacts"]:  # type: ignore[attr-defined]
-        ports = [[Port.from_json(port) for port in told[side]] for side in ("inputs", "outputs")]
-        with open_runtime(built / told["path"], told["format"], *ports) as runtime:
+    for runtime in artifacts(built):
+        with runtime:
             feeds = {"image": image, "gains": front.gains(built, {"ship": 4, "animal": 0.5})}
-            scores[told["path"]] = runtime(feeds)["scores"]
+            scores[runtime.path.name] = runtime(feeds)["scores"]
     reference = scores.pop("nested.float32.tflite")
     for path, found in scores.items():
         loose = 0.15 if "int8" in path else 5e-3
@@ -120,20 +135,31 @@ def test_verify(built: Path) -> None:
     ]
 
 
-def test_evaluate_under_gains(home: Path, built: Path) -> None:
-    def top1(*gains: str) -> dict[tuple[str, str], float]:
-        outcome = edgecut("evaluate", built, "--samples", home / "photos", *gains, "--json")
-        assert outcome.code == 0, outcome
-        return {(row["what"], row["category"]): row["top1"] for row in outcome.json["rows"]}
+def top1(home: Path, gains: dict[str, float]) -> float:
+    """What the full network gives under these gains, worked out by hand."""
+    network = attended(load(nested()))
+    assert network.attention is not None
+    right = []
+    for sample in SampleSource(path=str(home / "photos"), recipe=str(home / "tiny.toml")).open(
+        network
+    ):
+        feeds = {"image": sample.tensor, "gains": network.attention.gains(gains)}
+        scores = run(network, feeds)["scores"][0, [NAMES.index("ship"), NAMES.index("cat")]]
+        right.append(("ship", "cat")[int(scores.argmax())] == sample.label)
+    return float(np.mean(right))
 
-    neutral = top1()
-    assert neutral == top1("--gain", "cat=1", "--gain", "animal=1.0")
-    inhibited = [top1("--gain", f"{name}=0") for name in ("ship", "cat")]
-    for what in {what for what, _ in neutral}:
-        # A branch that is silenced says nothing but its offset, whatever the photo.
-        for found, name in zip(inhibited, ("ship", "cat"), strict=True):
-            assert found[what, name] in (0.0, 1.0) or found[what, "overall"] == 0.5
-    assert inhibited[0] != neutral or inhibited[1] != neutral
+
+def test_evaluate_under_gains(home: Path, built: Path) -> None:
+    expected = [top1(home, gains) for gains in ({}, {"animal": 4.0})]
+    assert expected[0] != expected[1]
+    for options, right in zip(((), ("--gain", "animal=4")), expected, strict=True):
+        outcome = edgecut("evaluate", built, "--samples", home / "photos", *options, "--json")
+        assert outcome.code == 0, outcome
+        rows = [row for row in outcome.json["rows"] if row["category"] == "overall"]
+        found = {row["what"]: row["top1"] for row in rows}
+        assert len(found) == 8
+        for what in ("full", "cut", "nested.float32.tflite", "nested.float32.xml"):
+            assert found[what] == pytest.approx(right)
 
 
 def test_bench(built: Path) -> None:
@@ -163,7 +189,7 @@ def test_a_cut_file_is_cut_again(built: Path, tmp_path: Path) -> None:
     assert front.load(str(again), attention=True).attention.categories == ("animal", "cat")
     outcome = edgecut("build", again, *keep, "--scheme", "float32", *TARGETS, "--out", out)
     assert outcome.code == 0, outcome
-    assert manifest(out)["attention"]["categories"] == ["animal", "cat"]  # type: ignore[index]
+    assert manifest(out)["attention"]["categories"] == ["animal", "cat"]
 
 
 def test_inspect_shows_the_gains_where_they_are_asked_for(home: Path) -> None:
@@ -231,12 +257,13 @@ def test_gains_for_a_bundle_that_takes_none(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_misstates_its_gains(built: Path, tmp_path: Path) -> None:
-    for told in (None, {"input": "gains", "categories": TAKEN[::-1], "neutral": 1, "largest": 4}):
-        copy = tmp_path / f"{told is None}"
+    other = {"input": "gains", "categories": TAKEN[::-1], "neutral": 1.0, "largest": 4.0}
+    for place, told in enumerate((None, other)):
+        copy = tmp_path / str(place)
         shutil.copytree(built, copy)
         found = manifest(copy)
         (copy / "manifest.json").write_text(json.dumps({**found, "attention": told}))
-        refused("not-a-bundle" if told else "wrong-inputs", "verify", copy)
+        assert "'attention' is not that of cut.onnx" in refused("not-a-bundle", "verify", copy)
 
 
 def test_a_network_whose_metadata_is_broken(tmp_path: Path) -> None:

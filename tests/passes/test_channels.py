@@ -10,9 +10,9 @@ from onnx import NodeProto, TensorProto, helper
 
 from edgecut.network import Network
 from edgecut.passes.channels import Channels, find_gates, trace
-from edgecut.passes.equalise import depthwise_inputs
+from edgecut.passes.equalise import depthwise_inputs, equalise
 from edgecut.passes.focus_to_conv import focus_to_conv
-from tests.graphs import conv_weights, network_of
+from tests.graphs import conv_weights, network_of, random_inputs, run
 from tests.passes.test_focus_to_conv import focus
 
 node = helper.make_node
@@ -320,3 +320,32 @@ def test_an_operation_of_another_domain_is_not_taken_for_the_standard_one() -> N
     for op_type in ("Conv", "Concat", "Slice"):
         other = foreign(space, op_type)
         assert focus_to_conv(other) is other
+
+
+def scaled(gain: tuple[int, ...]) -> Network:
+    """A factor that is known only at run time, between the convolutions."""
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("Mul", ["a", "g"], ["b"]),
+        node("Conv", ["b", "d"], ["y"], group=CHANNELS),
+    ]
+    weights = {"w": conv_weights(CHANNELS, 3, 1, 1), "d": conv_weights(CHANNELS, 1, 3, 3)}
+    inputs = {"x": (1, 3, 8, 8), "g": gain}
+    return network_of(nodes, inputs=inputs, outputs=["y"], weights=weights)
+
+
+@pytest.mark.parametrize("gain", [(1, 1, 1, 1), (1,), (1, 1)])
+def test_one_number_scales_all_channels_alike(gain: tuple[int, ...]) -> None:
+    network = scaled(gain)
+    assert is_free(network) and is_free(network, "a")
+    even = equalise(network, {"b": np.array([1.0, 5.0, 0.2, 2.0])})
+    assert even.to_bytes() != network.to_bytes()
+    feeds = random_inputs(network)
+    np.testing.assert_allclose(
+        run(even, feeds)["y"], run(network, feeds)["y"], rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("gain", [(1, CHANNELS, 1, 1), (1, 1, 8, 8), (8,)])
+def test_several_numbers_do_not(gain: tuple[int, ...]) -> None:
+    assert not is_free(scaled(gain))

@@ -68,11 +68,21 @@ def test_the_network_is_left_alone() -> None:
     assert network.to_bytes() == before
 
 
-@pytest.mark.parametrize("names", [[], ["y"]])
-def test_an_input_beside_the_image_is_refused(names: list[str]) -> None:
+def test_inputs_beside_the_image_are_fed_by_name() -> None:
+    nodes = [node("Mul", ["x", "factor"], ["y"])]
+    shapes = {"x": (1, 3, 6, 6), "factor": (1, 1)}
+    network = network_of(nodes, inputs=shapes, outputs=["y"])
+    feeds = [
+        {**random_inputs(network, 0), "factor": np.full((1, 1), f, np.float32)} for f in (1, 3)
+    ]
+    one, mean = (channel_ranges(network, ["y"], given)["y"].high for given in (feeds[:1], feeds))
+    np.testing.assert_allclose(mean, 2 * one, rtol=1e-6)
+
+
+def test_an_input_beside_the_image_is_refused() -> None:
     nodes = [node("Mul", ["x", "factor"], ["y"])]
     shapes = {"x": (1, 3, 6, 6), "factor": (1,)}
     network = network_of(nodes, inputs=shapes, outputs=["y"])
     with pytest.raises(EdgecutError, match="'factor' beside its image") as caught:
-        channel_ranges(network, names, [random_inputs(network)["x"]])
+        channel_ranges(network, ["y"], [random_inputs(network)["x"]])
     assert caught.value.code == "several-inputs"

@@ -77,6 +77,16 @@ CASES = [
         transposes=1,
     ),
     case(
+        "slice one number of a row",
+        "a = Slice(x, s, e, c) b = Slice(x, e, f, c) y = Sub(a, b)",
+        (1, 2),
+        s=[0],
+        e=[1],
+        f=[2],
+        c=[1],
+        expected=("SLICE", "SLICE", "SUB"),
+    ),
+    case(
         "slice backwards",
         "y = Slice(x, s, e, a, d)",
         s=[-1],
