@@ -1,9 +1,10 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
 Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), build_cost,
-everyday and drift (two); all by default; ``render`` only writes the tables again. The models and data lie in
-``../shared``; the peer needs an environment of its own, see ``peers/README.md``, and is left out
-without it.
+everyday and drift (two); all by default; ``render`` only writes the tables again. ``paper``, which
+trains networks for twelve hours, runs only when it is named: ``python -m benchmarks.paper`` does it
+step by step. The models and data lie in ``../shared``; the peer needs an environment of its own,
+see ``peers/README.md``, and is left out without it.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from typing import Any
 from benchmarks.models import RESULTS, ROOT
 
 NAMES = ("build_cost", "everyday", "latency", "drift", "detectors", "synthetic", "exactness")
+NAMED_ONLY = ("paper",)
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks, all of them by default."""
-    unknown = set(names) - {*NAMES, "render"}
+    """Run the named benchmarks; by default all but those that must be named."""
+    known = (*NAMES, *NAMED_ONLY)
+    unknown = set(names) - {*known, "render"}
     if unknown:
-        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; known: {', '.join(NAMES)}")
-    for name in NAMES:
-        if not names or name in names:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    for name in known:
+        if name in (names or NAMES):
             print(f"running {name}", file=sys.stderr)
             result = import_module(f"benchmarks.{name}").run()
             text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
@@ -186,7 +189,14 @@ def _drift(data: dict[str, Any]) -> str:
     return _table(title, ["runtime", "against", "largest error / largest value"], rows)
 
 
+def _paper(data: dict[str, Any]) -> str:
+    from benchmarks.paper.tables import headline
+
+    return f"{headline(data)}\n\nTables and plots: [paper.md](paper.md)."
+
+
 TABLES = {
+    "paper": _paper,
     "detectors": _detectors,
     "latency": _latency,
     "exactness": _exactness,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ from edgecut.synthetic.statistics import moments, normalisations
 from edgecut.target import read_target
 
 TARGETS = {"LiteRT": "raspberry-pi-4", "OpenVINO": "intel-cpu"}
-JUDGED = 2000
 DETECTED = ("person", "car")
 # What the official test images of CIFAR-10 show, in the words of the shipped network.
 CIFAR = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -136,7 +134,7 @@ def _rows(
 
     found = evaluate(
         {"/".join(key): judged("/".join(key), runtime) for key, runtime in runs.items()},
-        replace(subject.judging, limit=JUDGED).open(network),
+        subject.judging.open(network),
         keep=keep,
         rules=recipe.detections,
         taxonomy=categories.tree,

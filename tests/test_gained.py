@@ -172,7 +172,8 @@ def test_gains_act_in_every_artifact_as_in_the_network(
     network: Network = request.getfixturevalue(which)
     emitted = produce(network, read_target(target), scheme, Tensors(images(24)))
     assert [port.artifact_name for port in emitted.inputs] == ["image", "gains"]
-    gains = emitted.inputs[1]
+    image, gains = emitted.inputs
+    assert image.dtype == ("int8" if (scheme, emitted.format) == ("int8", "tflite") else "float32")
     assert (gains.dtype, gains.scale, gains.permutation) == ("float32", None, (0, 1))
     right = compared(network, emitted, tmp_path, scheme)
     assert right.passed, right

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -330,3 +330,61 @@ def test_a_selection_that_does_not_fit_is_an_error(selection: Any) -> None:
     with pytest.raises(EdgecutError) as caught:
         selected({"out": detector(0)}, selection)
     assert caught.value.code == "bad-selection"
+
+
+# An input whose effect must be there.
+
+
+def steered(feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Scores that a gain moves by little: less than int8 may be off."""
+    return {"out": detector(int(feeds["seed"])) * (1 + 0.2 * feeds["gain"]).astype(np.float32)}
+
+
+def deaf(feeds: Mapping[str, Array]) -> dict[str, Array]:
+    return steered({**feeds, "gain": NEUTRAL["gain"]})
+
+
+NEUTRAL = {"gain": np.float32(1.0).reshape(())}
+
+
+def steering() -> list[tuple[str, dict[str, Array]]]:
+    gains = (1.0, 0.0, 1.0, 2.0)
+    return [
+        (str(i), {"seed": np.array(i), "gain": np.array(gain, np.float32)})
+        for i, gain in enumerate(gains)
+    ]
+
+
+def steering_verdict(artifact: Any, **more: Any) -> Verification:
+    return verify_artifact(steered, artifact, steering(), "int8", categories=CATEGORIES, **more)
+
+
+def test_an_int8_artifact_must_show_what_an_input_does() -> None:
+    assert steering_verdict(deaf).passed
+    caught = steering_verdict(deaf, neutral=NEUTRAL)
+    assert not caught.passed and caught.samples == 4
+    assert caught.where.startswith("what gain changes in output 'out'")
+
+
+def test_an_int8_artifact_that_shows_it_passes() -> None:
+    def noisy(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: nearly(value, "int8") for name, value in steered(feeds).items()}
+
+    assert steering_verdict(noisy, neutral=NEUTRAL).passed
+
+
+def test_an_input_that_acts_the_wrong_way_is_found() -> None:
+    def turned(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        return steered({**feeds, "gain": 2 - feeds["gain"]})
+
+    assert not steering_verdict(turned, neutral=NEUTRAL).passed
+
+
+def test_what_is_wrong_anyway_is_told_first() -> None:
+    verdict = steering_verdict(lambda feeds: {"other": steered(feeds)["out"]}, neutral=NEUTRAL)
+    assert not verdict.passed and "the output 'out' is missing (sample 0)" in verdict.faults
+
+
+def test_other_schemes_are_strict_enough_without() -> None:
+    for scheme in ("float32", "float16"):
+        assert not verify_artifact(steered, deaf, steering(), scheme).passed

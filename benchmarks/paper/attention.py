@@ -18,7 +18,7 @@ import torch
 from benchmarks.paper import bootstrap, measures, networks, signals
 from benchmarks.paper.cases import SEED, shown
 from benchmarks.paper.data import images_of
-from benchmarks.paper.signals import SIGNALS
+from benchmarks.paper.signals import BATCH, OURS, SIGNALS, Rests
 from benchmarks.paper.study import NESTED, Subject
 from edgecut.nested.folder import load_network
 from edgecut.nested.images import ImageSet
@@ -32,10 +32,10 @@ from edgecut.taxonomy import Taxonomy
 INHIBITING = (0.0, 0.25, 0.5, 0.75)
 ENHANCING = (1.25, 1.5, 2.0, 3.0, 4.0)
 GAINS = (*INHIBITING, *ENHANCING)
-TARGETS = {"leaf": 20, "parent": 8}
-IMAGES = 3000
+TARGETS = {"leaf": 30, "parent": 8}
+IMAGES = 4000
 FEWEST = 5
-BATCH = 128
+CHECKS = ("neutral_error", "onnx_error", "signal_error")
 TOLERATED = 0.01
 """By as much may overall accuracy fall, on val, under the gain that is chosen there."""
 
@@ -57,6 +57,7 @@ def study(subject: Subject, tell: Tell) -> dict[str, Any]:
     assert isinstance(network, NestedNet)
     data = images_of(subject)
     val, test = (networks.sampled(data.splits[name], IMAGES) for name in ("val", "test"))
+    rest = signals.rests(network, networks.sampled(data.splits["train"], IMAGES))
     targets = {
         kind: targets_of(subject.taxonomy, kind, count, (val.labels, test.labels))
         for kind, count in TARGETS.items()
@@ -66,16 +67,16 @@ def study(subject: Subject, tell: Tell) -> dict[str, Any]:
     for kind, nodes in targets.items():
         if not nodes:
             continue
-        tell(f"{kind}, val", 0, 0)
-        on_val = list(effects(subject.taxonomy, calls(network, val, nodes, tell), val, nodes))
-        tell(f"{kind}, test", 0, 0)
-        on_test = list(effects(subject.taxonomy, calls(network, test, nodes, tell), test, nodes))
+        on_val, on_test = (
+            list(effects(subject.taxonomy, calls(network, rest, own, nodes, tell), own, nodes))
+            for own in (val, test)
+        )
         rows += [{**told, "kind": kind, "targets": len(nodes), **row} for row in on_test]
         best += [
             {**told, "kind": kind, **next(row for row in on_test if same_signal(row, chosen))}
             for chosen in (best_gain(on_val, signal) for signal in SIGNALS)
         ]
-    return {"rows": rows, "best": best, **checks(subject, network, test)}
+    return {"rows": rows, "best": best, **checks(subject, network, rest, test)}
 
 
 def targets_of(
@@ -94,7 +95,9 @@ def targets_of(
 
 
 @torch.inference_mode()
-def calls(network: NestedNet, images: ImageSet, targets: Sequence[int], tell: Tell) -> Calls:
+def calls(
+    network: NestedNet, rest: Rests, images: ImageSet, targets: Sequence[int], tell: Tell
+) -> Calls:
     """What every image gets, plain and under every signal, gain and target."""
     leaves = np.array(network.taxonomy.leaves)
     plain = np.empty(len(images), np.int16)
@@ -110,7 +113,7 @@ def calls(network: NestedNet, images: ImageSet, targets: Sequence[int], tell: Te
         plain[part] = leaves[run.scores[:, leaves].argmax(1)]
         for (signal, gain), got in found.items():
             for place, target in enumerate(targets):
-                scores = signals.under(network, run, SIGNALS[signal], target, gain)
+                scores = signals.under(network, run, rest, SIGNALS[signal], target, gain)
                 got[place, part] = leaves[scores[:, leaves].argmax(1)]
     return Calls(plain=plain, under=found)
 
@@ -171,8 +174,13 @@ def same_signal(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return (row["signal"], row["gain"]) == (other["signal"], other["gain"])
 
 
-def checks(subject: Subject, network: NestedNet, images: ImageSet) -> dict[str, float]:
-    """In ONNX: how far neutral gains are from no gains, and any gains from torch; relative."""
+def checks(subject: Subject, network: NestedNet, rest: Rests, images: ImageSet) -> dict[str, float]:
+    """Relative errors, of what ONNX and the device get of the signal.
+
+    ``neutral_error``: neutral gains against no gains, in ONNX; ``onnx_error``: any gains, ONNX
+    against torch; ``signal_error``: the network's own gains against the signal that is judged as
+    ours, in torch.
+    """
     folder = str(subject.folder(NESTED))
     bare, gained = (load(Source(model=folder, attention=told)) for told in (False, True))
     assert gained.attention is not None
@@ -192,7 +200,25 @@ def checks(subject: Subject, network: NestedNet, images: ImageSet) -> dict[str, 
             expected = _under_gains(network, tensor, attention.varied(place))
             from_neutral.append(measures.relative_error(plain, neutral))
             from_torch.append(measures.relative_error(expected, varied))
-    return {"neutral_error": max(from_neutral), "onnx_error": max(from_torch)}
+    return {
+        "neutral_error": max(from_neutral),
+        "onnx_error": max(from_torch),
+        "signal_error": _signal_error(network, rest, tensor),
+    }
+
+
+@torch.inference_mode()
+def _signal_error(network: NestedNet, rest: Rests, tensor: np.ndarray) -> float:
+    """The largest over all nodes as targets, on one image."""
+    image, nodes = torch.from_numpy(tensor[None]), len(network.branches)
+    run = signals.plain(network, image)
+    found = []
+    for target in range(nodes):
+        gains = torch.ones(1, nodes)
+        gains[0, target] = ENHANCING[-1]
+        ours = signals.under(network, run, rest, SIGNALS[OURS], target, ENHANCING[-1])
+        found.append(measures.relative_error(network(image, gains).numpy(), ours.numpy()))
+    return max(found)
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ Every single leaf; every parent, which is the coarser task; and keep-lists drawn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -44,11 +45,13 @@ def cases(taxonomy: Taxonomy, *, lists: int = LISTS, seed: int = SEED) -> tuple[
 
 
 def _drawn(leaves: Sequence[int], count: int, seed: int) -> list[tuple[int, ...]]:
-    """Sizes are drawn evenly, then as many leaves, ascending; none twice."""
+    """Sizes are drawn evenly, then as many leaves, ascending; none twice, all if there are few."""
     random = np.random.default_rng(seed)
+    sizes = range(2, len(leaves) // 2 + 1)
+    there_are = sum(math.comb(len(leaves), size) for size in sizes)
     found: dict[tuple[int, ...], None] = {}  # a set in order
-    while len(found) < count:
-        size = int(random.integers(2, len(leaves) // 2 + 1))
+    while len(found) < min(count, there_are):
+        size = int(random.choice(sizes))
         found[tuple(sorted(random.choice(leaves, size, replace=False).tolist()))] = None
     return list(found)
 

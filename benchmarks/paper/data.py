@@ -37,7 +37,8 @@ def prepare(study: Study, name: str) -> Path:
 def images_of(subject: Subject) -> Data:
     """All images of a subject's data set, decoded at its size; kept for the next subject."""
     path = prepare(subject.study, subject.data)
-    return _read(path, subject.recipe.categories, subject.recipe.size)
+    settings = subject.plan.settings
+    return _read(path, str(subject.plan.label_set or settings.categories), settings.size)
 
 
 @lru_cache(maxsize=1)

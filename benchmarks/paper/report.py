@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.models import RESULTS
-from benchmarks.paper import plots, tables
+from benchmarks.paper import attention, plots, tables
 from benchmarks.paper.evaluation import results
 from benchmarks.paper.study import DENSE, NESTED, Study, Subject
 from benchmarks.paper.summary import figures, means
@@ -69,7 +69,7 @@ def gathered(study: Study, folder: Path) -> dict[str, Any]:
             {
                 "base": subject.base,
                 "data": subject.data,
-                **{k: parts[subject.name]["attention"][k] for k in ("neutral_error", "onnx_error")},
+                **{k: parts[subject.name]["attention"][k] for k in attention.CHECKS},
             }
             for subject in study.subjects()
             if "attention" in parts[subject.name]

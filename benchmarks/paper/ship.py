@@ -1,4 +1,4 @@
-"""``python -m benchmarks.paper.ship RUN``: the network of a run becomes the one that edgecut ships."""
+"""``python -m benchmarks.paper.ship RUN``: a run's network becomes the one that edgecut ships."""
 
 from __future__ import annotations
 

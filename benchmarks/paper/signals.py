@@ -4,48 +4,67 @@ A signal for a category scales, by one gain, something in the branches of some n
 
 | signal | nodes | what is scaled |
 |---|---|---|
-| ``branch`` | the category's | its features, for its score and its children: as edgecut has it |
+| ``branch`` | the category's | its features, for its score and its children |
 | ``path`` | the category's and all above it | the same |
 | ``leaves`` | the leaves under it, or itself | the same |
 | ``pooled`` | the category's | its pooled features, for its own score alone |
 | ``input`` | the category's | what its branch takes from the one above |
 
-For a leaf, ``branch``, ``leaves`` and ``pooled`` are one and the same.
+Scaling features f by g gives g f: away from zero, where zero is nothing in particular. Or it gives
+r + g (f - r), away from the features *at rest* r: what the branch gives, on average, for images
+that do not show its category. Signals of the second kind have ``from rest`` in their names. For a
+leaf, ``branch``, ``leaves`` and ``pooled`` are one and the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from benchmarks.paper.cases import DROPPED, shown
+from edgecut.nested.images import ImageSet
 from edgecut.nested.topology import NestedNet
+from edgecut.nested.training import to_input
 from edgecut.taxonomy import Taxonomy
 
 FEATURES, POOLED, INPUT = "features", "pooled", "input"
+BATCH = 128
+
+Rests = Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Which nodes a signal for a node reaches, and what it scales there."""
+    """Which nodes a signal for a node reaches, what it scales there, and from where."""
 
     nodes: Callable[[Taxonomy, int], Iterable[int]]
     scales: str
+    from_rest: bool = False
 
 
 def _itself(taxonomy: Taxonomy, node: int) -> Iterable[int]:
     return (node,)
 
 
+def _leaves(taxonomy: Taxonomy, node: int) -> Iterable[int]:
+    return taxonomy.leaves_under(node) or (node,)
+
+
 SIGNALS = {
     "branch": Signal(nodes=_itself, scales=FEATURES),
+    "branch from rest": Signal(nodes=_itself, scales=FEATURES, from_rest=True),
     "path": Signal(nodes=Taxonomy.path, scales=FEATURES),
-    "leaves": Signal(nodes=lambda tree, node: tree.leaves_under(node) or (node,), scales=FEATURES),
+    "path from rest": Signal(nodes=Taxonomy.path, scales=FEATURES, from_rest=True),
+    "leaves": Signal(nodes=_leaves, scales=FEATURES),
+    "leaves from rest": Signal(nodes=_leaves, scales=FEATURES, from_rest=True),
     "pooled": Signal(nodes=_itself, scales=POOLED),
     "input": Signal(nodes=_itself, scales=INPUT),
 }
-OURS = "branch"
+OURS = "branch from rest"
+"""As edgecut has it; ``attention.checks`` tells whether it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +89,36 @@ def plain(network: NestedNet, image: torch.Tensor) -> Run:
     return Run(stem=stem, features=tuple(features), scores=torch.cat(scores, 1))
 
 
-def under(network: NestedNet, run: Run, signal: Signal, target: int, gain: float) -> torch.Tensor:
+@torch.inference_mode()
+def rests(network: NestedNet, images: ImageSet) -> Rests:
+    """Each node's mean features (1, C, 1, 1) over the images that do not show it.
+
+    A network that holds its own is taken at its word.
+    """
+    own = [branch.rest for branch in network.branches if hasattr(branch, "rest")]
+    if own:
+        return own
+    taxonomy = network.taxonomy
+    absent = [shown(taxonomy, images.labels, [name]) == DROPPED for name in taxonomy.names]
+    sums = [torch.zeros(branch.score.in_features) for branch in network.branches]
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        run = plain(network, to_input(images.images[part], torch.device("cpu")))
+        for total, features, where in zip(sums, run.features, absent, strict=True):
+            total += features.mean((2, 3))[torch.from_numpy(where[part])].sum(0)
+    counts = (max(int(np.sum(where)), 1) for where in absent)
+    return [(total / count)[None, :, None, None] for total, count in zip(sums, counts, strict=True)]
+
+
+def under(
+    network: NestedNet, run: Run, rest: Rests, signal: Signal, target: int, gain: float
+) -> torch.Tensor:
     """Scores (N, nodes) under a signal; only what it changes is computed again."""
     taxonomy, scores = network.taxonomy, run.scores.clone()
     reached = set(signal.nodes(taxonomy, target))
     changed: dict[int, torch.Tensor] = {}
-    for node, branch in enumerate(network.branches):
-        parent = taxonomy.parents[node]
+    for node in sorted({n for top in reached for n in (top, *taxonomy.under(top))}):
+        parent, branch = taxonomy.parents[node], network.branches[node]
         here = node in reached
         if not here and parent not in changed:
             continue
@@ -85,7 +127,7 @@ def under(network: NestedNet, run: Run, signal: Signal, target: int, gain: float
             below = run.stem if parent is None else changed.get(parent, run.features[parent])
             made = branch.features(below * gain if here and signal.scales == INPUT else below)
         if here and signal.scales == FEATURES:
-            made = made * gain
+            made = made * gain + (rest[node] * (1 - gain) if signal.from_rest else 0)
         pooled = made.mean((2, 3))
         if here and signal.scales == POOLED:
             pooled = pooled * gain

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks.models import ROOT, SHARED
 from benchmarks.paper.cases import Case, cases, chosen
-from edgecut.category_set import read_taxonomy
-from edgecut.nested.recipe import TrainRecipe, read
+from edgecut.nested.plan import Plan, planned
+from edgecut.nested.recipe import read
 from edgecut.taxonomy import Taxonomy
 
 RECIPES = Path(__file__).resolve().parent / "recipes"
@@ -97,14 +97,14 @@ class Subject:
         return self.study.runs / f"{self.name}-{model}"
 
     @cached_property
-    def recipe(self) -> TrainRecipe:
-        """The nested network's recipe."""
-        return read(self._path(NESTED))
+    def plan(self) -> Plan:
+        """What the nested network's recipe says, and the categories that it names."""
+        return planned(self._path(NESTED))
 
-    @cached_property
+    @property
     def taxonomy(self) -> Taxonomy:
         """The categories of its networks."""
-        return read_taxonomy(self.recipe.categories)
+        return self.plan.whole
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:

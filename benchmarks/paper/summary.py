@@ -167,14 +167,15 @@ def _exact(rows: Sequence[Row], int8: Sequence[Row]) -> dict[str, Any]:
 
 def _attention(best: Sequence[Row], checks: Sequence[Row]) -> dict[str, Any]:
     own = [row for row in best if row["signal"] == OURS and row["kind"] == "leaf"]
-    errors = {f"{row['data']}-{row['base']}": row["neutral_error"] for row in checks}
+    errors = {f"{row['data']}-{row['base']}": row for row in checks}
     reached = {}
     for row in own:
         name, change = f"{row['data']}-{row['base']}", row["recall_change"]
         reached[name] = (
             f"gain {row['gain']:g}: recall {_points(change['mean'])} "
             f"({_points(change['low'])} to {_points(change['high'])}), accuracy "
-            f"{_points(row['accuracy_change']['mean'])}; neutral gain: {errors[name]:.1e}"
+            f"{_points(row['accuracy_change']['mean'])}; "
+            f"neutral gain: {errors[name]['neutral_error']:.1e}"
         )
     return _figure(
         "attention, correct target, best fixed gain",
@@ -183,7 +184,12 @@ def _attention(best: Sequence[Row], checks: Sequence[Row]) -> dict[str, Any]:
         reached,
         [
             *(row["recall_change"]["low"] > 0 for row in own),
-            *(error <= EXACT for error in errors.values()),
+            # What was judged must be what edgecut does, and a neutral gain must do nothing.
+            *(
+                row[error] <= EXACT
+                for row in errors.values()
+                for error in ("neutral_error", "signal_error")
+            ),
         ],
     )
 

@@ -100,6 +100,12 @@ def show(result: CutResult) -> None:
     )
     for refusal in result.cut.refusals:
         click.echo(f"kept whole before {refusal.op_type} '{refusal.node}': {refusal.reason}")
+    attention = result.network.attention
+    if attention is not None:
+        click.echo(
+            f"gains: {', '.join(attention.categories)} (input '{attention.input}', "
+            f"0 to {attention.largest:g}, {attention.neutral:g} is neutral)"
+        )
     show_check(result.check)
 
 

@@ -173,7 +173,10 @@ def test_cut_keeps_the_gains_or_folds_them(home: Path, tmp_path: Path) -> None:
     for name, more in (("with", ("--attention",)), ("without", ())):
         out = tmp_path / f"{name}.onnx"
         keep = ("--keep", "cat", "--out", out)
-        assert edgecut("cut", home / "nested.onnx", *keep, *more).code == 0
+        outcome = edgecut("cut", home / "nested.onnx", *keep, *more)
+        assert outcome.code == 0
+        told = "gains: animal, cat (input 'gains', 0 to 4, 1 is neutral)"
+        assert (told in outcome.stdout) == (name == "with")
         shapes[name] = {
             value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
             for value in onnx.load(out).graph.input
