@@ -33,7 +33,7 @@ class Attention:
     """A network's input of gains, float32 of shape (1, slots): slot i is for ``categories[i]``.
 
     A gain of ``neutral`` leaves a branch as it was trained, more enhances it, less inhibits it.
-    Gains lie in 0 to ``largest``, the range for which the network was studied and is calibrated.
+    Gains lie in 0 to ``largest``, as far as the network was studied.
     """
 
     input: str
