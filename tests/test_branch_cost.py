@@ -14,15 +14,15 @@ from edgecut.cutout import cut
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.taxonomy import Taxonomy
-from tests import nested
+from tests import gained
 from tests.graphs import conv_weights, network_of
 
-TREE = Taxonomy(names=nested.NAMES, parents=nested.PARENTS)
+TREE = Taxonomy(names=gained.NAMES, parents=gained.PARENTS)
 
 
 def by_node() -> Network:
     """A nested network, with a score for every node of its tree."""
-    network = nested.load(nested.nested(gained=False))
+    network = gained.load(gained.nested(gained=False))
     return replace(network, categories=one_slot_per_node(TREE, "scores", source="test"))
 
 

@@ -51,7 +51,8 @@ def _carry_out(step: str, study: Study, given: argparse.Namespace) -> None:
     elif step == "status":
         print(trainings.standing(study.jobs(given.only)))
     elif step == "costs":
-        print(fresh.table(study.subjects(given.only)))
+        for subject in study.subjects(given.only):
+            print(fresh.costs(subject), flush=True)
     else:
         report.render(given.results)
 

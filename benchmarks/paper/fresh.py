@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.paper import networks
@@ -16,12 +15,8 @@ from edgecut.network import Network
 COLUMNS = ("parameters_excluded", "macs_excluded", "parameters_vs_dense", "macs_vs_dense")
 
 
-def table(subjects: Iterable[Subject]) -> str:
-    """For each subject what its networks cost, the best case, and averages by kind of case."""
-    return "\n".join(line for subject in subjects for line in _lines(subject))
-
-
-def _lines(subject: Subject) -> list[str]:
+def costs(subject: Subject) -> str:
+    """What a subject's networks cost, the best case, and averages by kind of case."""
     nested, dense = (_untrained(subject, model) for model in (NESTED, DENSE))
     saved = savings(nested, dense, subject.cases)
     rows = [{"kind": c.kind, "case": c.name, **saved[c.name]} for c in subject.cases]
@@ -37,7 +32,7 @@ def _lines(subject: Subject) -> list[str]:
             f"    {over:12s} excluded {excluded[0]:6.1%} {excluded[1]:6.1%}   "
             f"against dense {versus[0]:6.1%} {versus[1]:6.1%}"
         )
-    return lines
+    return "\n".join(lines)
 
 
 def _told(network: Network) -> str:

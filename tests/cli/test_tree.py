@@ -12,10 +12,10 @@ from edgecut.categories import one_slot_per_node
 from edgecut.cli import tree as command
 from edgecut.discovery import embed
 from edgecut.taxonomy import Taxonomy
-from tests import nested
+from tests import gained
 from tests.command import edgecut, refused
 
-TREE = Taxonomy(names=nested.NAMES, parents=nested.PARENTS, aliases={"hound": "dog"})
+TREE = Taxonomy(names=gained.NAMES, parents=gained.PARENTS, aliases={"hound": "dog"})
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training run: a network with a score for every node."""
     folder = tmp_path_factory.mktemp("runs") / "mine"
     folder.mkdir()
-    network = nested.load(nested.nested(gained=False))
+    network = gained.load(gained.nested(gained=False))
     network = replace(network, categories=one_slot_per_node(TREE, "scores", source="test"))
     embed(network).write(folder / "model.onnx")
     return folder
@@ -119,11 +119,11 @@ def test_large_networks_show_what_can_be_cut_in_time(
 
 
 def test_a_network_whose_categories_nobody_knows(tmp_path: Path) -> None:
-    proto = nested.nested(gained=False)
+    proto = gained.nested(gained=False)
     del proto.metadata_props[:]
     (tmp_path / "bare.onnx").write_bytes(proto.SerializeToString())
     refused("no-categories", "tree", tmp_path / "bare.onnx")
     path = tmp_path / "names.txt"
-    path.write_text("\n".join(nested.NAMES))
+    path.write_text("\n".join(gained.NAMES))
     outcome = edgecut("tree", tmp_path / "bare.onnx", "--labels", path, "--json")
     assert [node["parent"] for node in outcome.json["nodes"]] == [None] * 6
