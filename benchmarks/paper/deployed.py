@@ -8,7 +8,6 @@ it saves, both as ratios of full to cut.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def agreement(subject: Subject, tell: Tell) -> dict[str, Any]:
     """``rows``: top-1 of artifacts, and how often it is the float network's, on test images."""
     nested, test = networks.opened(subject.folder(NESTED)), images_of(subject).splits["test"]
     samples = _calibration(subject)
-    reference = networks.scores(nested, test.images)
+    reference, tensors = networks.scores(nested, test.images), networks.tensors(test.images)
     leaves = [subject.taxonomy.names[leaf] for leaf in subject.taxonomy.leaves]
     full = Case(kind="list", name=FULL, keep=tuple(leaves))
     rows = []
@@ -51,7 +50,7 @@ def agreement(subject: Subject, tell: Tell) -> dict[str, Any]:
             network = nested if case is full else cut(nested, case.keep)[0]
             with tempfile.TemporaryDirectory() as folder:
                 artifact = _built(case.name, network, runtime, scheme, samples, Path(folder))
-                got = _scores(artifact, networks.tensors(test.images))
+                got = _scores(artifact, tensors)
             places = list(nodes_of(subject.taxonomy, case.keep))
             wholly, got = (got, got[:, places]) if case is full else (wholly, got)
             what = shown(subject.taxonomy, test.labels, case.keep)
@@ -93,32 +92,30 @@ def latency(subject: Subject, tell: Tell) -> dict[str, Any]:
     ]
     rows = []
     for runtime, scheme in _kinds():
-        for first in range(0, len(some), TOGETHER):
-            tell(f"{runtime} {scheme}", first, len(some))
-            for row in _timed(nested, some[first : first + TOGETHER], runtime, scheme, samples):
-                rows.append({"base": subject.base, "data": subject.data, **row})
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            full = _built(FULL, nested, runtime, scheme, samples, folder)
+            for first in range(0, len(some), TOGETHER):
+                tell(f"{runtime} {scheme}", first, len(some))
+                small = {c: cut(nested, c.keep)[0] for c in some[first : first + TOGETHER]}
+                cuts = [
+                    _built(case.name, network, runtime, scheme, samples, folder)
+                    for case, network in small.items()
+                ]
+                whole, *measured = measure([full, *cuts], threads=1, duration_s=SECONDS)
+                rows += [
+                    {
+                        "base": subject.base,
+                        "data": subject.data,
+                        "kind": case.kind,
+                        "case": case.name,
+                        "runtime": runtime,
+                        "scheme": scheme,
+                        **compared_latency(whole, one, cost(nested).macs / cost(network).macs),
+                    }
+                    for (case, network), one in zip(small.items(), measured, strict=True)
+                ]
     return {"rows": rows}
-
-
-def _timed(
-    nested: Network, group: Sequence[Case], runtime: str, scheme: str, samples: Tensors
-) -> Iterator[dict[str, Any]]:
-    small = {case.name: cut(nested, case.keep)[0] for case in group}
-    with tempfile.TemporaryDirectory() as folder:
-        running = [
-            _built(name, network, runtime, scheme, samples, Path(folder))
-            for name, network in {FULL: nested, **small}.items()
-        ]
-        full, *cuts = measure(running, threads=1, duration_s=SECONDS)
-    for case, one in zip(group, cuts, strict=True):
-        macs = cost(nested).macs / cost(small[case.name]).macs
-        yield {
-            "kind": case.kind,
-            "case": case.name,
-            "runtime": runtime,
-            "scheme": scheme,
-            **compared_latency(full, one, macs),
-        }
 
 
 def compared_latency(full: Measurement, one: Measurement, macs: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,9 @@ def _full(subject: Subject, parts: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _rounded(value: Any) -> Any:
-    """The same values, floats to few digits."""
+    """The same values, floats to few digits; what is not a number is not known."""
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

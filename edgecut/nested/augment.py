@@ -11,13 +11,20 @@ from edgecut.nested.recipe import Augmentation
 
 def augmented(images: np.ndarray, how: Augmentation, random: np.random.Generator) -> np.ndarray:
     """Images (N, S, S, 3) uint8, each changed by its own draw from the generator."""
-    return np.stack([_image(image, how, random) for image in images])
-
-
-def _image(image: np.ndarray, how: Augmentation, random: np.random.Generator) -> np.ndarray:
     # Every image takes the same number of draws, so that none depends on those before it.
-    draws = random.random(16)
-    side = len(image)
+    draws = random.random((len(images), 16))
+    images = np.stack([_redrawn(image, how, own) for image, own in zip(images, draws, strict=True)])
+    if how.colour:
+        images = _coloured(images, 1 + how.colour * (2 * draws[:, 9:12] - 1))
+    if how.shift:
+        images = _shifted(images, how.shift, draws[:, 12:14])
+    if how.cutout:
+        _cut_out(images, how.cutout, draws[:, 14:16])
+    return images
+
+
+def _redrawn(image: np.ndarray, how: Augmentation, draws: np.ndarray) -> np.ndarray:
+    """One image, flipped, cropped, made coarse and compressed, or not."""
     if how.flip and draws[0] < 0.5:
         image = image[:, ::-1]
     if how.scale < 1:
@@ -26,16 +33,6 @@ def _image(image: np.ndarray, how: Augmentation, random: np.random.Generator) ->
         image = _coarsened(image, 0.5 + 0.4 * draws[6])
     if draws[7] < how.jpeg:
         image = _compressed(image, int(30 + 60 * draws[8]))
-    if how.colour:
-        image = _coloured(image, 1 + how.colour * (2 * draws[9:12] - 1))
-    if how.shift:
-        dy, dx = (int(d * (2 * how.shift + 1)) for d in draws[12:14])
-        padded = np.pad(image, ((how.shift, how.shift), (how.shift, how.shift), (0, 0)), "reflect")
-        image = padded[dy : dy + side, dx : dx + side]
-    if how.cutout:
-        y, x = (int(d * (side + 1)) - how.cutout // 2 for d in draws[14:16])
-        image = image.copy()
-        image[max(y, 0) : max(y + how.cutout, 0), max(x, 0) : max(x + how.cutout, 0)] = 128
     return image
 
 
@@ -72,11 +69,30 @@ def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
-def _coloured(image: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Saturation, contrast and brightness, each times its factor."""
-    colours = image.astype(np.float32)
-    grey = colours.mean(2, keepdims=True)
-    colours = grey + (colours - grey) * factors[0]
-    mean = grey.mean()
-    colours = (mean + (colours - mean) * factors[1]) * factors[2]
+def _coloured(images: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Saturation, contrast and brightness of each image, times its factors (N, 3)."""
+    saturation, contrast, brightness = factors.T.astype(np.float32)[:, :, None, None, None]
+    colours = images.astype(np.float32)
+    grey = colours.mean(3, keepdims=True)
+    colours = grey + (colours - grey) * saturation
+    mean = grey.mean((1, 2), keepdims=True)
+    colours = (mean + (colours - mean) * contrast) * brightness
     return np.clip(colours, 0, 255).astype(np.uint8)
+
+
+def _shifted(images: np.ndarray, most: int, draws: np.ndarray) -> np.ndarray:
+    """Each image moved by up to ``most`` pixels, its border mirrored."""
+    side = images.shape[1]
+    border = (most, most)
+    padded = np.pad(images, ((0, 0), border, border, (0, 0)), "reflect")
+    offsets = (draws * (2 * most + 1)).astype(int)
+    return np.stack(
+        [one[y : y + side, x : x + side] for one, (y, x) in zip(padded, offsets, strict=True)]
+    )
+
+
+def _cut_out(images: np.ndarray, extent: int, draws: np.ndarray) -> None:
+    """A grey square in each image, in place (DeVries and Taylor 2017)."""
+    corners = (draws * (images.shape[1] + 1)).astype(int) - extent // 2
+    for image, (y, x) in zip(images, corners, strict=True):
+        image[max(y, 0) : max(y + extent, 0), max(x, 0) : max(x + extent, 0)] = 128
