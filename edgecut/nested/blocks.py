@@ -2,11 +2,14 @@
 
 Every block maps (N, C, H, W) to (N, width, H / stride, W / stride) and is made of plain
 convolutions, batch normalisation and activations, which fold to convolutions when exported.
+
+A block may stand for several equal ones side by side: its channels fall into ``parts``, and no part
+sees another. Its input falls into as many (``reads``), or is one that all of them share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -25,12 +28,16 @@ def conv(
 class ResNetBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016, "basic block")."""
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int, *, reads: int = 1, parts: int = 1
+    ) -> None:
         super().__init__()
-        self.first = conv(channels, width, 3, stride=stride)
-        self.second = conv(width, width, 3)
-        fits = channels == width and stride == 1
-        self.shortcut = nn.Identity() if fits else conv(channels, width, 1, stride=stride)
+        self.first = conv(channels, width, 3, stride=stride, groups=reads)
+        self.second = conv(width, width, 3, groups=parts)
+        fits = channels == width and stride == 1 and reads == parts
+        self.shortcut = (
+            nn.Identity() if fits else conv(channels, width, 1, stride=stride, groups=reads)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, width, H / stride, W / stride)."""
@@ -43,13 +50,15 @@ class MobileNetBlock(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int, *, reads: int = 1, parts: int = 1
+    ) -> None:
         super().__init__()
-        inner = channels * self.expansion
-        self.expand = conv(channels, inner, 1)
+        inner = channels // reads * parts * self.expansion
+        self.expand = conv(channels, inner, 1, groups=reads)
         self.depthwise = conv(inner, inner, 3, stride=stride, groups=inner)
-        self.project = conv(inner, width, 1)
-        self.residual = channels == width and stride == 1
+        self.project = conv(inner, width, 1, groups=parts)
+        self.residual = channels == width and stride == 1 and reads == parts
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, width, H / stride, W / stride), without activation."""
@@ -67,19 +76,22 @@ class ConvNeXtBlock(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int, *, reads: int = 1, parts: int = 1
+    ) -> None:
         super().__init__()
-        fits = channels == width and stride == 1
+        fits = channels == width and stride == 1 and reads == parts
         self.downsample = (
             nn.Identity()
             if fits
             else nn.Sequential(
-                nn.Conv2d(channels, width, stride, stride, bias=False), nn.BatchNorm2d(width)
+                nn.Conv2d(channels, width, stride, stride, groups=reads, bias=False),
+                nn.BatchNorm2d(width),
             )
         )
         self.depthwise = conv(width, width, 7, groups=width)
-        self.expand = nn.Conv2d(width, width * self.expansion, 1)
-        self.project = conv(width * self.expansion, width, 1)
+        self.expand = nn.Conv2d(width, width * self.expansion, 1, groups=parts)
+        self.project = conv(width * self.expansion, width, 1, groups=parts)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, width, H / stride, W / stride), without activation."""
@@ -88,15 +100,22 @@ class ConvNeXtBlock(nn.Module):
         return x + self.project(inner)
 
 
-BASES: dict[str, Callable[[int, int, int], nn.Module]] = {
+BASES: dict[str, Callable[..., nn.Module]] = {
     "resnet": ResNetBlock,
     "mobilenet": MobileNetBlock,
     "convnext": ConvNeXtBlock,
 }
 
 
-def stage(base: str, channels: int, width: int, depth: int, stride: int) -> nn.Sequential:
-    """``depth`` blocks of a base; the first one takes the stride."""
-    block = BASES[base]
-    steps: Sequence[tuple[int, int]] = [(channels, stride), *[(width, 1)] * (depth - 1)]
-    return nn.Sequential(*(block(c, width, s) for c, s in steps))
+def stage(
+    base: str, channels: int, width: int, depth: int, stride: int, *, parts: int = 1
+) -> nn.Sequential:
+    """``depth`` blocks of a base; the first one takes the stride.
+
+    With ``parts``, as many such stages side by side, each ``width`` wide, which share their input.
+    """
+    block, width = BASES[base], width * parts
+    first = block(channels, width, stride, reads=1, parts=parts)
+    return nn.Sequential(
+        first, *(block(width, width, 1, reads=parts, parts=parts) for _ in range(depth - 1))
+    )

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from edgecut.errors import EdgecutError
+from edgecut.nested import abreast
 from edgecut.nested.blocks import conv, stage
 from edgecut.nested.recipe import NetworkSpec, StageSpec
 from edgecut.taxonomy import Taxonomy
@@ -62,10 +63,13 @@ class NestedNet(nn.Module):
             parent = taxonomy.parents[node]
             channels = spec.stem_widths[-1] if parent is None else specs[parent].width
             self.branches.append(Branch(spec.base, channels, own))
+        self.rows = abreast.rows(taxonomy, spec.base, spec.stem_widths[-1], specs)
 
     def forward(self, image: torch.Tensor, gains: torch.Tensor | None = None) -> torch.Tensor:
         """Scores (N, nodes), under ``gains`` (N or 1, nodes) of which 1 is neutral."""
         generic = self.stem(image)
+        if self.training and gains is None:
+            return self._abreast(generic)
         features: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
         for node, branch in enumerate(self.branches):
@@ -76,6 +80,16 @@ class NestedNet(nn.Module):
             features.append(made)
             scores.append(score)
         return torch.cat(scores, 1)
+
+    def _abreast(self, generic: torch.Tensor) -> torch.Tensor:
+        """The same, but for rounding: equal siblings side by side."""
+        features: dict[int | None, torch.Tensor] = {None: generic}
+        scores: dict[int, torch.Tensor] = {}
+        for row in self.rows:
+            made, own = abreast.run(row, self.branches, features[row.parent])
+            features |= zip(row.nodes, made, strict=True)
+            scores |= zip(row.nodes, own.split(1, 1), strict=True)
+        return torch.cat([scores[node] for node in range(len(self.branches))], 1)
 
 
 class DenseNet(nn.Module):
