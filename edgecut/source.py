@@ -22,6 +22,8 @@ from edgecut.synthetic import draw
 CALIBRATION_SAMPLES = 128
 # What a run of `edgecut train` calls its network; the folder stands for it.
 RUN_MODEL = "model.onnx"
+# What is there from its first moment on.
+RUN_RECIPE = "recipe.toml"
 
 
 class _Reference:
@@ -270,8 +272,22 @@ def _load_model(source: Source) -> Network:
     path = shipped.network(source.model) if is_shipped else Path(source.model)
     if not path.is_dir():
         return onnx_file.load_onnx(path, input_shapes=shapes)
+    if not (path / RUN_MODEL).exists():
+        raise _no_model(path)
     network = onnx_file.load_onnx(path / RUN_MODEL, input_shapes=shapes)
     return replace(network, name=path.resolve().name)
+
+
+def _no_model(folder: Path) -> EdgecutError:
+    began = (folder / RUN_RECIPE).exists()
+    return EdgecutError(
+        f"there is no {RUN_MODEL} in the folder {folder}"
+        + (", whose training has not come to its end" if began else ""),
+        code="missing-model",
+        hint="the same `edgecut train` command goes on with it"
+        if began
+        else "give an .onnx file, or the folder of an `edgecut train` run",
+    )
 
 
 def _shapes(text: str | None) -> dict[str, tuple[int, ...]]:

@@ -90,7 +90,17 @@ def test_no_such_model(case: Case, tmp_path: Path) -> None:
 
 
 def test_a_folder_as_model(case: Case, tmp_path: Path) -> None:
-    refused("missing-model", *build(case, tmp_path / "dist", model=tmp_path))
+    said = refused("missing-model", *build(case, tmp_path / "dist", model=tmp_path))
+    assert "hint: give an .onnx file" in said
+
+
+def test_the_folder_of_a_training_that_goes_on(case: Case, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.toml").touch()
+    said = refused("missing-model", *build(case, tmp_path / "dist", model=run))
+    assert "has not come to its end" in said
+    assert "the same `edgecut train` command" in said
 
 
 @pytest.mark.parametrize(
