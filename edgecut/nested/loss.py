@@ -58,14 +58,24 @@ class TreeLoss(nn.Module):
         return total
 
     def _agreement(self, scores: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-        """Hinton's distillation over the leaves, with the temperature's square."""
+        """How far the scores are from the teacher's: over the leaves, and of each node.
+
+        Over the leaves it is Hinton's distillation, with the temperature's square; whether a node
+        is there weighs as it does without a teacher.
+        """
         leaves, heat = list(self.frontiers[-1]), self.schedule.temperature
-        return heat**2 * nn.functional.kl_div(
+        choice = heat**2 * nn.functional.kl_div(
             nn.functional.log_softmax(scores[:, leaves] / heat, 1),
             nn.functional.log_softmax(teacher[:, leaves] / heat, 1),
             log_target=True,
             reduction="batchmean",
         )
+        presence = nn.functional.binary_cross_entropy_with_logits(
+            scores, teacher.sigmoid(), reduction="sum"
+        ) - nn.functional.binary_cross_entropy_with_logits(
+            teacher, teacher.sigmoid(), reduction="sum"
+        )
+        return choice + presence / len(scores) * self.schedule.presence_weight
 
 
 def _tables(

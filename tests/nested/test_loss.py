@@ -113,5 +113,19 @@ def test_the_teacher() -> None:
     divergence = float((theirs * np.log(theirs / ours)).sum())
     assert float(loss(SCORES, label, other)) == pytest.approx(same + 0.5 * 4 * divergence, rel=1e-5)
     inner = other.clone()
-    inner[0, [ANIMAL, PET]] = 9.0  # the teacher's inner nodes have no say
+    inner[0, [ANIMAL, PET]] = 9.0  # whether an inner node is there weighs nothing here
     assert float(loss(SCORES, label, inner)) == float(loss(SCORES, label, other))
+
+
+def test_the_teacher_says_of_each_node_whether_it_is_there() -> None:
+    """As the divergence of a coin's two sides, and nothing where both agree."""
+    told = replace(CHOICE, teacher_weight=0.5, temperature=2.0, presence_weight=0.2)
+    loss, label = TreeLoss(TREE, told), torch.tensor([CAT])
+    other = SCORES.clone()
+    other[0, PET] = 9.0
+    ours, theirs = (1 / (1 + np.exp(-float(s[0, PET]))) for s in (SCORES, other))
+    divergence = theirs * np.log(theirs / ours) + (1 - theirs) * np.log((1 - theirs) / (1 - ours))
+    same = float(loss(SCORES, label, SCORES))
+    assert same == pytest.approx(float(TreeLoss(TREE, told)(SCORES, label)), rel=1e-5)
+    got = float(loss(SCORES, label, other))
+    assert got == pytest.approx(same + 0.5 * 0.2 * divergence, rel=1e-5)
