@@ -73,7 +73,7 @@ def main() -> None:
     warnings.simplefilter("always", EdgecutWarning)
     warnings.showwarning = _note
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(prog_name="edgecut", standalone_mode=False)
     except EdgecutError as error:
         render.print_error(error)
         sys.exit(error.exit_code)
