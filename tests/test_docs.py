@@ -59,7 +59,7 @@ def blocks(path: Path, language: str) -> list[str]:
 def context(name: str) -> tuple[click.Command, click.Context]:
     command = group.get_command(click.Context(group), name)
     assert command is not None
-    return command, click.Context(command, info_name=f"edgecut {name}")
+    return command, click.Context(command, info_name=f"edgecut {name}", **group.context_settings)
 
 
 # The reference of the command line, written from the commands themselves.
@@ -122,8 +122,8 @@ def commands(path: Path) -> Iterator[list[str]]:
 def parse(words: list[str]) -> None:
     """Parse as ``edgecut`` would, and run nothing."""
     name, *arguments = words
-    command, _ = context(name)
-    command.make_context(name, list(arguments))
+    command, parent = context(name)
+    command.make_context(name, list(arguments), parent=parent)
 
 
 @pytest.mark.parametrize("path", [p for p in DOCUMENTS if any(commands(p))], ids=name_of)
