@@ -1,8 +1,8 @@
 """Equal siblings computed side by side.
 
-A device runs each branch by itself, and so is a network stored and exported. In training, hundreds
-of narrow convolutions would take most of the time to get started: here the siblings of one make
-run as one stage, whose weights are theirs, one behind the other.
+A device runs each branch by itself, and so is a network stored and exported. Training runs the
+siblings of one make as one stage, whose weights are theirs, one behind the other: few wide
+convolutions in place of many narrow ones.
 """
 
 from __future__ import annotations
