@@ -1,10 +1,10 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
-Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), build_cost,
-everyday and drift (two); all by default; ``render`` only writes the tables again. ``paper``, which
-trains networks for twelve hours, runs only when it is named: ``python -m benchmarks.paper`` does it
-step by step. The models and data lie in ``../shared``; the peer needs an environment of its own,
-see ``peers/README.md``, and is left out without it.
+Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), training,
+build_cost, everyday and drift (two); all by default; ``render`` only writes the tables again.
+``paper``, which trains networks for twelve hours, runs only when it is named:
+``python -m benchmarks.paper`` does it step by step. The models and data lie in ``../shared``; the
+peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from typing import Any
 
 from benchmarks.models import RESULTS, ROOT
 
-NAMES = ("build_cost", "everyday", "latency", "drift", "detectors", "synthetic", "exactness")
+NAMES = (
+    "build_cost",
+    "training",
+    "everyday",
+    "latency",
+    "drift",
+    "detectors",
+    "synthetic",
+    "exactness",
+)
 NAMED_ONLY = ("paper",)
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -183,6 +192,21 @@ def _build_cost(data: dict[str, Any]) -> str:
     return _table("What edgecut costs, on two cores", ["what", "measured"], rows)
 
 
+def _training(data: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["recipe"],
+            row["way"],
+            f"{row['step_s']:.3f}",
+            f"{row['ratio']:.2f}",
+            f"{row['peak_bytes'] / 1e9:.2f}",
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["recipe", "way", "step s", "of as it is", "peak GB"]
+    return _table("A training step on one core, without its images", columns, rows)
+
+
 def _drift(data: dict[str, Any]) -> str:
     rows = [[r["runtime"], r["against"], f"{r['max_relative_error']:.1e}"] for r in data["rows"]]
     title = f"float32 runs of YOLOX-nano, {data['images']} photos"
@@ -204,6 +228,7 @@ TABLES = {
     "everyday": _everyday,
     "synthetic": _synthetic,
     "build_cost": _build_cost,
+    "training": _training,
 }
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from torch import nn
 
 from edgecut.errors import EdgecutError
 from edgecut.nested import checkpoint
+from edgecut.nested.allocator import freed_memory_kept
 from edgecut.nested.batches import Batches
 from edgecut.nested.checkpoint import Identity
 from edgecut.nested.images import ImageSet
@@ -81,7 +82,7 @@ def train(
             hint="lower 'batch' in the recipe's [schedule]",
         )
     place = device()
-    with _deterministic(place):
+    with _deterministic(place), freed_memory_kept():
         state = _fresh(recipe, taxonomy, place)
         path = folder / CHECKPOINT
         if path.exists():
