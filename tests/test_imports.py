@@ -31,7 +31,7 @@ LEVELS = (
     },
     {"cutout", "source", "bundle", "produce", "nested"},
     {"branch_cost", "opened"},
-    {"pipeline", "appraise"},
+    {"pipeline", "appraise", "timing"},
     {"cli"},
     {"__main__"},
 )
