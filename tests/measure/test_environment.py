@@ -1,4 +1,4 @@
-"""What a machine's state says about a measurement: each fault by itself, and none where all is well."""
+"""What a machine's state says of a measurement: each fault by itself, none where all is well."""
 
 from __future__ import annotations
 
