@@ -24,8 +24,9 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One artifact's latency in two records. ``low`` to ``high`` is the interval of ``ratio``.
+    """One artifact's latency in two records: the median of its bursts' medians.
 
+    ``low`` to ``high`` is the interval of ``ratio``, which is the new one over the old.
     ``faults`` says why it cannot be judged: then it is neither slower nor as fast.
     """
 
@@ -142,7 +143,8 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _change(key: Key, old: Row, new: Row) -> Change:
-    ratio, low, high = _ratio(burst_medians(old["bursts_ms"]), burst_medians(new["bursts_ms"]))
+    medians = burst_medians(old["bursts_ms"]), burst_medians(new["bursts_ms"])
+    low, high = _interval(*medians)
     faults = [
         f"{which}: {reason}"
         for which, row in (("old", old), ("new", new))
@@ -154,17 +156,17 @@ def _change(key: Key, old: Row, new: Row) -> Change:
         artifact=key[0],
         network=key[1],
         threads=key[2],
-        old_ms=float(np.median(np.concatenate(old["bursts_ms"]))),
-        new_ms=float(np.median(np.concatenate(new["bursts_ms"]))),
-        ratio=ratio,
+        old_ms=float(np.median(medians[0])),
+        new_ms=float(np.median(medians[1])),
+        ratio=float(np.median(medians[1]) / np.median(medians[0])),
         low=low,
         high=high,
         faults=tuple(faults),
     )
 
 
-def _ratio(old: np.ndarray, new: np.ndarray) -> tuple[float, float, float]:
-    """The ratio of the medians of bursts, and its interval by the bootstrap."""
+def _interval(old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
+    """The interval of the ratio of the medians of bursts, by the bootstrap."""
     random = np.random.default_rng(0)
     drawn = [
         np.median(values[random.integers(0, len(values), size=(_RESAMPLES, len(values)))], axis=1)
@@ -172,4 +174,4 @@ def _ratio(old: np.ndarray, new: np.ndarray) -> tuple[float, float, float]:
     ]
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(drawn[0] / drawn[1], [tail, 100 - tail])
-    return float(np.median(new) / np.median(old)), float(low), float(high)
+    return float(low), float(high)
