@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from edgecut import device
@@ -224,13 +225,25 @@ def test_a_swapped_file_is_noticed(tmp_path: Path) -> None:
     built = replace(contender(path, "a"), digest="0" * 64)
     (before,) = measure([built], duration_s=0.1)
     assert "the file is not the one that was built and verified" in before.reasons
-    other = tmp_path / "other.onnx"
-    other.write_bytes(path.read_bytes() + b"\x00")
-    swap = threading.Timer(1.0, os.replace, (other, path))
-    swap.start()
-    (during,) = measure([contender(path, "a")], duration_s=3.0)
-    swap.join()
+    done = threading.Event()
+    swapper = threading.Thread(target=_swap, args=(path, done))
+    swapper.start()
+    try:
+        (during,) = measure([contender(path, "a")], duration_s=1.0)
+    finally:
+        done.set()
+        swapper.join()
     assert "the file was changed during the run" in during.reasons
+
+
+def _swap(path: Path, done: threading.Event) -> None:
+    """Put one valid file after the other in its place."""
+    model, version = onnx.load(path), 0
+    while not done.wait(0.1):
+        version += 1
+        model.model_version = version
+        onnx.save(model, path.with_suffix(".new"))
+        os.replace(path.with_suffix(".new"), path)
 
 
 def test_another_version_of_the_runtime_is_noticed(tmp_path: Path) -> None:
