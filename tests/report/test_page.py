@@ -163,7 +163,7 @@ def test_the_console_would_tell(text: str, tmp_path: Path) -> None:
 @needs_browser
 @pytest.mark.parametrize("width", [1280, 500])
 def test_the_page_itself_never_scrolls_sideways(text: str, tmp_path: Path, width: int) -> None:
-    asked = "const root = document.documentElement; document.title = root.scrollWidth - root.clientWidth"
+    asked = "const at = document.documentElement; document.title = at.scrollWidth - at.clientWidth"
     html = text.replace("</body>", f"<script>{asked}</script></body>")
     dom, _ = _opened(html, tmp_path, f"--window-size={width},900", "--dump-dom")
     assert re.search(r"<title>(-?\d+)</title>", dom)[1] == "0"  # type: ignore[index]
