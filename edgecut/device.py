@@ -378,9 +378,10 @@ def bench(spec_path: str) -> None:
             # One after the other: a load must not be disturbed by another's.
             children.append(Child({**entry, "warm_up_s": spec["warm_up_s"]}))
         watch = Watch()
-        before = describe_moment(children)
+        ids = [child.process_id for child in children]
+        before = describe_moment(ids)
         bursts = interleave(children, spec, watch)
-        after = describe_moment(children)
+        after = describe_moment(ids)
         sustained = children[-1].sustain(spec["sustain_s"]) if spec.get("sustain_s") else None
     finally:
         for child in children:
@@ -684,20 +685,19 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def describe_moment(children: list[Child]) -> dict[str, Any]:
+def describe_moment(children: list[int]) -> dict[str, Any]:
     """What changes: time, load, clock, temperature; and counters, whose differences tell.
 
-    Those are seconds that all cores were busy, that a hypervisor took, and that these children and
-    this process used; and how often a quota or heat held the processor back.
+    Those are seconds that all cores were busy, that a hypervisor took, and that this process and
+    the children with these process ids used; and how often a quota or heat held the processor back.
     """
-    ids = [os.getpid(), *(child.process_id for child in children)]
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "monotonic_s": time.monotonic(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         **clocks(),
         **busy_seconds(),
-        "own_s": sum(process_seconds(process_id) for process_id in ids),
+        "own_s": sum(process_seconds(process_id) for process_id in [os.getpid(), *children]),
         "quota_throttled": quota_throttled(),
         "heat_throttled": heat_throttled(),
         "firmware_throttled": firmware_throttled(),

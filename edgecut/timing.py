@@ -97,7 +97,7 @@ def bench(
     artifacts = opened.distinct
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
-        with _full_like(full, artifact, opened) as whole:
+        with full_like(full, artifact, opened) as whole:
             contenders = [whole, *other, _of_bundle(artifact, opened)]
             for count in threads:
                 tell(f"bench {artifact.path}", len(timings), most)
@@ -126,8 +126,10 @@ def bench(
 
 
 @contextmanager
-def _full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterator[Contender]:
-    """The full network as an artifact of the same target and scheme, in a temporary folder."""
+def full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterator[Contender]:
+    """The full network, tidied, as an artifact of the same target and scheme, in a temporary
+    folder.
+    """
     needed = opened.samples if artifact.scheme == "int8" else None
     samples = Tensors(needed.open(full)) if needed else None
     emitted = produce(full, opened.target(artifact.target), artifact.scheme, samples)

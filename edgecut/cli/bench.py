@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecut.cli import options, render
+from edgecut.cli import camera, options, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,11 @@ class Seconds(click.ParamType[float]):
     metavar="FILE",
     help="Another .tflite, .xml or .onnx, run in turn with each.",
 )
+@options.text(
+    "--camera-loop",
+    "IMAGES",
+    "Time whole frames, too: decode, prepare, run, find. A folder, parquet or COCO json.",
+)
 @options.replaced_model
 @options.as_json
 def command(
@@ -105,6 +110,7 @@ def command(
     pin: tuple[int, ...] | None,
     sustain: float | None,
     against: Path | None,
+    camera_loop: str | None,
     model: str | None,
     json_: bool,
 ) -> None:
@@ -114,9 +120,22 @@ def command(
     machine, not of the target that the artifact was built for. Whatever spoils it makes it
     INVALID, with the reason.
     """
-    from edgecut import timing
+    from edgecut import filming, timing
 
     with render.progress() as tell:
+        # First, so that images that are not there are known at once.
+        films = (
+            filming.film(
+                Path(folder),
+                frames=camera_loop,
+                model=model,
+                threads=threads,
+                duration_s=seconds,
+                tell=tell,
+            )
+            if camera_loop
+            else []
+        )
         timings = timing.bench(
             Path(folder),
             model=model,
@@ -128,12 +147,14 @@ def command(
             against=against,
             tell=tell,
         )
-    record = {"schema": "edgecut.bench/1", **as_json(timings)}
+    record = {"schema": "edgecut.bench/1", **as_json(timings), "camera_loop": camera.as_json(films)}
     render.keep(Path(folder), "bench", record)
     if json_:
         render.print_json(record)
         return
     show(timings)
+    if films:
+        camera.show(films)
 
 
 def as_json(timings: list[Timing]) -> dict[str, Any]:
