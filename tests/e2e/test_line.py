@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import statistics
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
