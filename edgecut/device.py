@@ -2,6 +2,7 @@
 
     python device.py serve SPEC.json    answers arrays with arrays, to verify an artifact
     python device.py bench SPEC.json    times artifacts in turn and prints a JSON report
+    python device.py profile SPEC.json  times the operators of one artifact, prints a JSON report
 
 It takes Python 3.9 to 3.13 and nothing of edgecut, so that it can be copied to a device.
 
@@ -16,10 +17,14 @@ one ``.npy`` per declared output, in the network's layout, on stdout. End of inp
 ``bench``: the spec is ``{"artifacts": [entry with "name", ...], "duration_s", "warm_up_s",
 "burst_s", "pause_s"}``. Every artifact has a process of its own; they run short bursts in turn
 (A B A B ...), so that what disturbs the machine disturbs all of them alike.
+
+``profile``: the spec is one entry and ``"runs"``. The runtime's own profiler times every operator,
+in this process; the answer lists them in the order in which they ran.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import io
 import json
@@ -454,6 +459,366 @@ def noise(ports: list[dict[str, Any]]) -> list[Any]:
     return arrays
 
 
+# Profile: what each operator of one artifact takes. The runtime's own profiler tells; it slows the
+# runtime down a little, so the artifact runs without it in turn, and both times are reported.
+
+PROFILE_BLOCKS = 5  # profiled and plain runs change places that often
+OPENVINO_SETTLING = 3  # runs of a fresh compilation that are left out
+RESOLUTION_NS = 1000  # both profilers count whole microseconds
+
+
+def profile(spec_path: str) -> None:
+    """Profile the one artifact of the spec, and print the report."""
+    channel = take_stdout()
+    spec = read_spec(spec_path)
+    entry = located(spec, spec_path)
+    if entry["format"] not in PROFILERS:
+        raise ValueError(f"there is no profiler for the format {entry['format']}")
+    before = describe_moment()
+    plain = Loaded(entry)
+    profiler = PROFILERS[entry["format"]](entry, plain.runtime)
+    inputs = noise(plain.inputs)
+    plain.feed(inputs)
+    profiler.feed([to_artifact(inputs[i], port) for i, port in enumerate(plain.inputs)])
+    report = profile_in_turn(plain.runtime, profiler, spec["runs"])
+    environment = {**describe_machine(), "before": before, "after": describe_moment()}
+    facts = {"runtime": plain.runtime.runtime, "version": plain.runtime.version}
+    send(channel, {**facts, **report, "environment": environment})
+
+
+def profile_in_turn(runtime: Any, profiler: Any, runs: int) -> dict[str, Any]:
+    """Blocks of plain and of profiled runs; every operator with its samples, in running order."""
+    block = max(1, math.ceil(runs / PROFILE_BLOCKS))
+    whole_ns: list[int] = []
+    profiled_ns: list[int] = []
+    operators: list[dict[str, Any]] = []
+    samples: list[list[float]] = []
+    for _ in range(PROFILE_BLOCKS):
+        timed(runtime, 2)  # not counted: caches are cold after the other's block
+        whole_ns += timed(runtime, block)
+        for found, took_ns in profiler.block(block, profiled_ns):
+            operators = operators or found
+            # OpenVINO makes names up anew for each compilation; what runs must be the same.
+            if [o["type"] for o in found] != [o["type"] for o in operators]:
+                raise RuntimeError("the runtime ran other operators than the time before")
+            samples.append(took_ns)
+    if not operators:
+        raise RuntimeError("the profiler told of no operator")
+    columns = [list(column) for column in zip(*samples)]
+    return {
+        "runs": block * PROFILE_BLOCKS,
+        "runs_per_sample": block * PROFILE_BLOCKS // len(samples),
+        "resolution_ns": RESOLUTION_NS,
+        "whole_ns": whole_ns,
+        "profiled_ns": profiled_ns,
+        "operators": [
+            {
+                **operator,
+                "median_ns": float(np.median(columns[i])),
+                "total_ns": float(sum(columns[i]) * block * PROFILE_BLOCKS / len(samples)),
+                "samples_ns": columns[i],
+            }
+            for i, operator in enumerate(operators)
+        ],
+    }
+
+
+class _OpenVinoProfiler:
+    """OpenVINO's performance counters on its CPU.
+
+    A counter is the mean over all runs since the model was compiled, the slow first ones too. So
+    every block compiles anew, and what the first runs took is taken off: one sample for a block.
+    """
+
+    def __init__(self, entry: dict[str, Any], plain: Any) -> None:
+        if (entry.get("device") or "CPU") != "CPU":
+            raise ValueError(f"OpenVINO is profiled on its CPU only, not on {entry['device']}")
+        self._openvino, _, _ = _OpenVino.library()
+        self._core = self._openvino.Core()
+        self._path, self._threads = entry["path"], entry.get("threads", 1)
+        self._names = [port["artifact_name"] for port in entry["inputs"]]
+        self._arrays: list[Any] = []
+
+    def feed(self, arrays: list[Any]) -> None:
+        self._arrays = arrays
+
+    def block(self, runs: int, whole_ns: list[int]) -> Any:
+        compiled = self._compile()
+        request = compiled.create_infer_request()
+        for name, array in zip(self._names, self._arrays):
+            request.set_tensor(name, self._openvino.Tensor(array, shared_memory=True))
+        self._invoke(request, OPENVINO_SETTLING)
+        before = [counter.real_time for counter in request.profiling_info]
+        whole_ns += self._invoke(request, runs)
+        after = request.profiling_info
+        graph = _openvino_graph(compiled)
+        found, took_ns = [], []
+        for i, counter in enumerate(after):
+            if str(counter.status).endswith("EXECUTED"):
+                found.append(_openvino_operator(len(found), counter, graph))
+                all_us = _microseconds(counter.real_time) * (OPENVINO_SETTLING + runs)
+                first_us = _microseconds(before[i]) * OPENVINO_SETTLING
+                took_ns.append(max(0.0, (all_us - first_us) / runs * 1e3))
+        yield found, took_ns
+
+    def _compile(self) -> Any:
+        # As _OpenVino compiles it, with the counters on.
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self._threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERF_COUNT": True,
+        }
+        return self._core.compile_model(self._core.read_model(self._path), "CPU", options)
+
+    @staticmethod
+    def _invoke(request: Any, runs: int) -> list[int]:
+        took_ns = []
+        for _ in range(runs):
+            start = time.perf_counter_ns()
+            request.start_async()
+            request.wait()
+            took_ns.append(time.perf_counter_ns() - start)
+        return took_ns
+
+
+def _openvino_graph(compiled: Any) -> dict[str, dict[str, Any]]:
+    """For each node that OpenVINO runs: the file's nodes that it stands for, and what it reads."""
+    graph = {}
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        told = node.get_rt_info()
+        merged = str(told["originalLayersNames"].value) if "originalLayersNames" in told else ""
+        sources = [node.input_value(i).get_node() for i in range(node.get_input_size())]
+        graph[node.get_friendly_name()] = {
+            "stands_for": [name for name in merged.split(",") if name],
+            "reads": [source.get_friendly_name() for source in sources],
+        }
+    return graph
+
+
+def _openvino_operator(index: int, counter: Any, graph: dict[str, Any]) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"stands_for": [], "reads": []}
+    return {
+        "index": index,
+        "name": counter.node_name,
+        "type": counter.node_type,
+        "kernel": counter.exec_type,
+        "delegate": None,
+        **graph.get(counter.node_name, nothing),
+    }
+
+
+def _microseconds(duration: Any) -> int:
+    return int(round(duration.total_seconds() * 1e6))
+
+
+class _LiteRtEvent(ctypes.Structure):
+    """``ProfiledEventData`` of ``litert_profiler_event.h``."""
+
+    _fields_ = (
+        ("tag", ctypes.c_char_p),
+        ("kind", ctypes.c_int),
+        ("start_us", ctypes.c_uint64),
+        ("took_us", ctypes.c_uint64),
+        ("memory_before", ctypes.c_uint64 * 3),
+        ("memory_after", ctypes.c_uint64 * 3),
+        ("index", ctypes.c_int64),
+        ("graph", ctypes.c_int64),
+        ("source", ctypes.c_int),
+    )
+
+
+class _LiteRtTensorType(ctypes.Structure):
+    """``LiteRtRankedTensorType`` of ``litert_model_types.h``."""
+
+    _fields_ = (
+        ("element", ctypes.c_int),
+        ("rank", ctypes.c_uint),
+        ("dimensions", ctypes.c_int32 * 8),
+        ("strides", ctypes.c_uint32 * 8),
+    )
+
+
+class _LiteRtProfiler:
+    """LiteRT's profiler, reached through the C interface of the library in ai-edge-litert.
+
+    The Python interpreter does not let one in, so the artifact is loaded a second time, as a
+    compiled model of the same runtime. Nothing is given back to the library: the process ends soon.
+    """
+
+    VERSIONS = ("2.3.",)  # a C interface does not tell its types: these versions were tried
+    LIBRARIES = ("libLiteRt.so", "libLiteRt.dylib", "libLiteRt.dll")
+    RUN, OPERATOR, DELEGATED = 1, 2, (4, 8)  # kinds of events
+    CPU, TO_WRITE = 1, 1
+
+    def __init__(self, entry: dict[str, Any], plain: Any) -> None:
+        self._library = self._open(plain.runtime, plain.version)
+        self._kept: list[Any] = []  # what the library points to
+        handle, size = self._handle, ctypes.c_size_t
+        environment = handle("LiteRtCreateEnvironment", 0, None)
+        path = os.fsencode(entry["path"])
+        model = handle("LiteRtCreateModelFromFile", environment, ctypes.c_char_p(path))
+        self._model = handle(
+            "LiteRtCreateCompiledModel", environment, model, self._options(entry.get("threads", 1))
+        )
+        self._profiler = handle("LiteRtCompiledModelGetProfiler", self._model)
+        self._signature = handle("LiteRtGetModelSignature", model, size(0))
+        self._inputs = self._buffers(environment, "Input")
+        self._outputs = self._buffers(environment, "Output")
+        self._names = [port["artifact_name"] for port in entry["inputs"]]
+
+    def _open(self, runtime: str, version: str) -> Any:
+        """The library; refused where it is not known to be spoken to in this way."""
+        if runtime != "ai-edge-litert":
+            raise NotImplementedError(f"{runtime} has no profiler that Python reaches")
+        if not version.startswith(self.VERSIONS):
+            known = ", ".join(f"{v}x" for v in self.VERSIONS)
+            raise NotImplementedError(f"the profiler of ai-edge-litert {version} is not known, {known} is")
+        import ai_edge_litert
+
+        folder = os.path.dirname(ai_edge_litert.__file__)
+        for name in self.LIBRARIES:
+            if os.path.isfile(os.path.join(folder, name)):
+                return ctypes.CDLL(os.path.join(folder, name))
+        raise NotImplementedError(f"ai-edge-litert {version} comes without {self.LIBRARIES[0]}")
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        function = getattr(self._library, name, None)
+        if function is None:
+            raise NotImplementedError(f"LiteRT's library has no {name}: it cannot be profiled")
+        status = function(*arguments)
+        if status:
+            raise RuntimeError(f"LiteRT's {name} failed with status {status}")
+
+    def _handle(self, name: str, *arguments: Any) -> Any:
+        """What a function of the library gives through its last argument."""
+        handle = ctypes.c_void_p()
+        self._call(name, *arguments, ctypes.byref(handle))
+        return handle
+
+    def _number(self, name: str, *arguments: Any) -> int:
+        number = ctypes.c_size_t()
+        self._call(name, *arguments, ctypes.byref(number))
+        return number.value
+
+    def _options(self, threads: int) -> Any:
+        options = self._handle("LiteRtCreateOptions")
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, self.CPU)
+        release = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda text: None)  # Python owns it
+        told = {"runtime_options_string": "enable_profiling = true\n"}
+        told["xnnpack"] = f"num_threads = {int(threads)}\n"
+        for name, text in told.items():
+            key, value = ctypes.c_char_p(name.encode()), ctypes.c_char_p(text.encode())
+            self._kept += [release, key, value]
+            option = self._handle("LiteRtCreateOpaqueOptions", key, value, release)
+            self._call("LiteRtAddOpaqueOptions", options, option)
+        return options
+
+    def _buffers(self, environment: Any, side: str) -> Any:
+        """Memory for all tensors of one side, in the signature's order."""
+        size, buffers = ctypes.c_size_t, []
+        for i in range(self._number(f"LiteRtGetNumSignature{side}s", self._signature)):
+            tensor = self._handle(
+                f"LiteRtGetSignature{side}TensorByIndex", self._signature, size(i)
+            )
+            kind = _LiteRtTensorType()
+            self._call("LiteRtGetRankedTensorType", tensor, ctypes.byref(kind))
+            needs = f"LiteRtGetCompiledModel{side}BufferRequirements"
+            wanted = self._handle(needs, self._model, size(0), size(i))
+            create = "LiteRtCreateManagedTensorBufferFromRequirements"
+            buffers.append(self._handle(create, environment, ctypes.byref(kind), wanted).value)
+        return (ctypes.c_void_p * len(buffers))(*buffers)
+
+    def feed(self, arrays: list[Any]) -> None:
+        given = dict(zip(self._names, arrays))
+        for i, buffer in enumerate(self._inputs):
+            array = given[self._input_name(i, given)]
+            handle = ctypes.c_void_p(buffer)
+            if self._number("LiteRtGetTensorBufferSize", handle) < array.nbytes:
+                raise ValueError(f"LiteRT's memory for input {i} is too small")
+            memory = ctypes.c_void_p()
+            self._call("LiteRtLockTensorBuffer", handle, ctypes.byref(memory), self.TO_WRITE)
+            ctypes.memmove(memory, array.ctypes.data, array.nbytes)
+            self._call("LiteRtUnlockTensorBuffer", handle)
+
+    def _input_name(self, index: int, given: dict[str, Any]) -> str:
+        """The port of an input: the signature has a name for it, and its tensor may have another."""
+        found, size = [], ctypes.c_size_t
+        for name, arguments in (
+            ("LiteRtGetSignatureInputName", (self._signature, size(index))),
+            (
+                "LiteRtGetTensorName",
+                (
+                    self._handle(
+                        "LiteRtGetSignatureInputTensorByIndex", self._signature, size(index)
+                    ),
+                ),
+            ),
+        ):
+            text = ctypes.c_char_p()
+            self._call(name, *arguments, ctypes.byref(text))
+            found.append((text.value or b"").decode(errors="replace"))
+        for name in found:
+            if name in given:
+                return name
+        raise ValueError(f"the spec has no input '{found[0]}', only: {', '.join(given)}")
+
+    def block(self, runs: int, whole_ns: list[int]) -> Any:
+        self._invoke()  # not counted: caches are cold after the plain runs
+        for _ in range(runs):
+            self._call("LiteRtResetProfiler", self._profiler)
+            self._call("LiteRtStartProfiler", self._profiler)
+            self._invoke()
+            self._call("LiteRtStopProfiler", self._profiler)
+            events = self._events()
+            whole_ns += [int(e.took_us * 1e3) for e in events if self._is_whole(e)]
+            yield self._operators(events)
+
+    def _invoke(self) -> None:
+        size = ctypes.c_size_t
+        self._call(
+            "LiteRtRunCompiledModel",
+            self._model,
+            size(0),
+            size(len(self._inputs)),
+            self._inputs,
+            size(len(self._outputs)),
+            self._outputs,
+        )
+
+    def _events(self) -> list[Any]:
+        """What the profiler holds of the last run."""
+        count = ctypes.c_int()
+        self._call("LiteRtGetNumProfilerEvents", self._profiler, ctypes.byref(count))
+        events = (_LiteRtEvent * count.value)()
+        self._call("LiteRtGetProfilerEvents", self._profiler, count, events)
+        # Its memory is limited, and the first events go first.
+        if sum(map(self._is_whole, events)) != 1:
+            raise RuntimeError("LiteRT's profiler lost events: it holds too few for this artifact")
+        return list(events)
+
+    def _is_whole(self, event: Any) -> bool:
+        return event.kind == self.RUN and event.tag == b"Invoke"
+
+    def _operators(self, events: list[Any]) -> tuple[list[dict[str, Any]], list[float]]:
+        """The operators in running order, and the nanoseconds of each."""
+        found = [e for e in events if e.kind == self.OPERATOR or e.kind in self.DELEGATED]
+        operators = [
+            {
+                "index": event.index,
+                "name": "",
+                "type": event.tag.decode(errors="replace"),
+                "kernel": None,
+                "delegate": "XNNPACK" if event.kind in self.DELEGATED else None,
+            }
+            for event in found
+        ]
+        return operators, [event.took_us * 1e3 for event in found]
+
+
+PROFILERS: dict[str, Any] = {"tflite": _LiteRtProfiler, "openvino": _OpenVinoProfiler}
+
+
 def memory_bytes(field: str) -> int | None:
     """``VmRSS`` (now) or ``VmHWM`` (the peak) of this process.
 
@@ -552,8 +917,10 @@ def main(arguments: list[str]) -> int:
             serve(arguments[1])
         elif arguments[:1] == ["bench"] and len(arguments) == 2:
             bench(arguments[1])
+        elif arguments[:1] == ["profile"] and len(arguments) == 2:
+            profile(arguments[1])
         else:
-            sys.stderr.write("usage: python device.py serve|bench SPEC.json\n")
+            sys.stderr.write("usage: python device.py serve|bench|profile SPEC.json\n")
             return 2
     except KeyboardInterrupt:
         return 130
