@@ -511,6 +511,7 @@ def profile_in_turn(runtime: Any, profiler: Any, runs: int) -> dict[str, Any]:
         "resolution_ns": RESOLUTION_NS,
         "whole_ns": whole_ns,
         "profiled_ns": profiled_ns,
+        "graph": profiler.graph,
         "operators": [
             {
                 **operator,
@@ -538,6 +539,7 @@ class _OpenVinoProfiler:
         self._path, self._threads = entry["path"], entry.get("threads", 1)
         self._names = [port["artifact_name"] for port in entry["inputs"]]
         self._arrays: list[Any] = []
+        self.graph: list[dict[str, Any]] = []
 
     def feed(self, arrays: list[Any]) -> None:
         self._arrays = arrays
@@ -551,11 +553,11 @@ class _OpenVinoProfiler:
         before = [counter.real_time for counter in request.profiling_info]
         whole_ns += self._invoke(request, runs)
         after = request.profiling_info
-        graph = _openvino_graph(compiled)
+        self.graph = self.graph or _openvino_graph(compiled)
         found, took_ns = [], []
         for i, counter in enumerate(after):
             if str(counter.status).endswith("EXECUTED"):
-                found.append(_openvino_operator(len(found), counter, graph))
+                found.append(_openvino_operator(len(found), counter))
                 all_us = _microseconds(counter.real_time) * (OPENVINO_SETTLING + runs)
                 first_us = _microseconds(before[i]) * OPENVINO_SETTLING
                 took_ns.append(max(0.0, (all_us - first_us) / runs * 1e3))
@@ -582,29 +584,30 @@ class _OpenVinoProfiler:
         return took_ns
 
 
-def _openvino_graph(compiled: Any) -> dict[str, dict[str, Any]]:
-    """For each node that OpenVINO runs: the file's nodes that it stands for, and what it reads."""
-    graph = {}
+def _openvino_graph(compiled: Any) -> list[dict[str, Any]]:
+    """Every node of what OpenVINO made of the file: what it stands for there, and what it reads."""
+    graph = []
     for node in compiled.get_runtime_model().get_ordered_ops():
         told = node.get_rt_info()
         merged = str(told["originalLayersNames"].value) if "originalLayersNames" in told else ""
         sources = [node.input_value(i).get_node() for i in range(node.get_input_size())]
-        graph[node.get_friendly_name()] = {
-            "stands_for": [name for name in merged.split(",") if name],
-            "reads": [source.get_friendly_name() for source in sources],
-        }
+        graph.append(
+            {
+                "name": node.get_friendly_name(),
+                "stands_for": [name for name in merged.split(",") if name],
+                "reads": [source.get_friendly_name() for source in sources],
+            }
+        )
     return graph
 
 
-def _openvino_operator(index: int, counter: Any, graph: dict[str, Any]) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"stands_for": [], "reads": []}
+def _openvino_operator(index: int, counter: Any) -> dict[str, Any]:
     return {
         "index": index,
         "name": counter.node_name,
         "type": counter.node_type,
         "kernel": counter.exec_type,
         "delegate": None,
-        **graph.get(counter.node_name, nothing),
     }
 
 
@@ -652,6 +655,7 @@ class _LiteRtProfiler:
     CPU, TO_WRITE = 1, 1
 
     def __init__(self, entry: dict[str, Any], plain: Any) -> None:
+        self.graph: list[dict[str, Any]] = []  # the file tells of it
         self._library = self._open(plain.runtime, plain.version)
         self._kept: list[Any] = []  # what the library points to
         handle, size = self._handle, ctypes.c_size_t
@@ -764,8 +768,8 @@ class _LiteRtProfiler:
         raise ValueError(f"the spec has no input '{found[0]}', only: {', '.join(given)}")
 
     def block(self, runs: int, whole_ns: list[int]) -> Any:
-        self._invoke()  # not counted: caches are cold after the plain runs
         for _ in range(runs):
+            self._invoke()  # not counted: caches are cold after what lies between two runs
             self._call("LiteRtResetProfiler", self._profiler)
             self._call("LiteRtStartProfiler", self._profiler)
             self._invoke()

@@ -30,8 +30,8 @@ LEVELS = (
         *("measure", "passes", "quantise", "verification"),
     },
     {"cutout", "source", "bundle", "produce", "nested"},
-    {"branch_cost", "opened"},
-    {"pipeline", "appraise"},
+    {"branch_cost", "opened", "serving"},
+    {"pipeline", "appraise", "profiling"},
     {"cli"},
     {"__main__"},
 )

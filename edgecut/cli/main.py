@@ -32,6 +32,7 @@ COMMANDS = {
     "cut": "Cut a model to the categories you keep.",
     "evaluate": "Judge full, cut and artifacts by accuracy.",
     "inspect": "Show a model's categories and what they cost.",
+    "profile": "Show where an artifact's time goes, operator by operator.",
     "train": "Train a network that cuts well.",
     "targets": "List the devices that edgecut knows.",
     "tree": "Show a tree of categories and what its branches cost.",

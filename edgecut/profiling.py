@@ -1,0 +1,67 @@
+"""Where an artifact's time goes: each operator, its share, and what of the network it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgecut.artifact import Artifact
+from edgecut.errors import EdgecutError
+from edgecut.measure.attribution import attributed
+from edgecut.measure.profile import RUNS, Profile
+from edgecut.measure.profile import profile as measure
+from edgecut.opened import open_bundle
+from edgecut.progress import Tell, nobody
+from edgecut.serving import served
+
+
+def profile(
+    folder: Path,
+    *,
+    artifact: str | None = None,
+    threads: int = 1,
+    runs: int = RUNS,
+    tell: Tell = nobody,
+) -> list[Profile]:
+    """Profiles of a bundle's artifacts on this machine, mapped to the cut network.
+
+    Args:
+        folder: what ``build`` wrote.
+        artifact: the file of one artifact; all of them by default.
+        threads: CPU threads of the runtimes.
+        runs: runs of each artifact under the profiler.
+        tell: told of progress.
+
+    Raises:
+        EdgecutError: ``unknown-artifact``, what ``open_bundle`` and ``measure.profile`` raise.
+    """
+    opened = open_bundle(folder)
+    chosen = _chosen(folder, opened.artifacts, artifact)
+    network = opened.network
+    serves = served(network)
+    found = []
+    for done, one in enumerate(chosen):
+        tell(f"profile {one.path}", done, len(chosen))
+        path = folder / one.path
+        raw, graph = measure(
+            path, one.format, one.inputs, one.outputs, threads=threads, runs=runs
+        )
+        found.append(attributed(raw, network=network, served=serves, path=path, graph=graph))
+    tell("profile", len(chosen), len(chosen))
+    return found
+
+
+def _chosen(folder: Path, artifacts: Iterable[Artifact], wanted: str | None) -> list[Artifact]:
+    """One artifact for each file, or the one of that name."""
+    found = {artifact.path: artifact for artifact in artifacts}
+    if wanted is None:
+        return list(found.values())
+    path = Path(wanted)
+    here = path.parent == Path() or path.resolve().parent == folder.resolve()
+    if not here or path.name not in found:
+        raise EdgecutError(
+            f"'{wanted}' is no artifact of {folder}",
+            code="unknown-artifact",
+            hint=f"its artifacts: {', '.join(found)}",
+        )
+    return [found[path.name]]
