@@ -504,7 +504,6 @@ def profile_in_turn(runtime: Any, profiler: Any, runs: int) -> dict[str, Any]:
             samples.append(took_ns)
     if not operators:
         raise RuntimeError("the profiler told of no operator")
-    columns = [list(column) for column in zip(*samples)]
     return {
         "runs": block * PROFILE_BLOCKS,
         "runs_per_sample": block * PROFILE_BLOCKS // len(samples),
@@ -513,14 +512,18 @@ def profile_in_turn(runtime: Any, profiler: Any, runs: int) -> dict[str, Any]:
         "profiled_ns": profiled_ns,
         "graph": profiler.graph,
         "operators": [
-            {
-                **operator,
-                "median_ns": float(np.median(columns[i])),
-                "total_ns": float(sum(columns[i]) * block * PROFILE_BLOCKS / len(samples)),
-                "samples_ns": columns[i],
-            }
+            {**operator, **summed([took_ns[i] for took_ns in samples], block * PROFILE_BLOCKS)}
             for i, operator in enumerate(operators)
         ],
+    }
+
+
+def summed(samples_ns: list[float], runs: int) -> dict[str, Any]:
+    """An operator's samples, each a run or the mean of some, and what they come to."""
+    return {
+        "median_ns": float(np.median(samples_ns)),
+        "total_ns": float(np.mean(samples_ns) * runs),
+        "samples_ns": samples_ns,
     }
 
 
@@ -547,14 +550,16 @@ class _OpenVinoProfiler:
     def block(self, runs: int, whole_ns: list[int]) -> Any:
         compiled = self._compile()
         request = compiled.create_infer_request()
-        for name, array in zip(self._names, self._arrays):
-            request.set_tensor(name, self._openvino.Tensor(array, shared_memory=True))
+        for i, array in enumerate(self._arrays):
+            tensor = self._openvino.Tensor(array, shared_memory=True)
+            request.set_tensor(self._names[i], tensor)
         self._invoke(request, OPENVINO_SETTLING)
         before = [counter.real_time for counter in request.profiling_info]
         whole_ns += self._invoke(request, runs)
         after = request.profiling_info
         self.graph = self.graph or _openvino_graph(compiled)
-        found, took_ns = [], []
+        found: list[dict[str, Any]] = []
+        took_ns: list[float] = []
         for i, counter in enumerate(after):
             if str(counter.status).endswith("EXECUTED"):
                 found.append(_openvino_operator(len(found), counter))
@@ -612,7 +617,7 @@ def _openvino_operator(index: int, counter: Any) -> dict[str, Any]:
 
 
 def _microseconds(duration: Any) -> int:
-    return int(round(duration.total_seconds() * 1e6))
+    return round(float(duration.total_seconds()) * 1e6)
 
 
 class _LiteRtEvent(ctypes.Structure):
@@ -677,7 +682,9 @@ class _LiteRtProfiler:
             raise NotImplementedError(f"{runtime} has no profiler that Python reaches")
         if not version.startswith(self.VERSIONS):
             known = ", ".join(f"{v}x" for v in self.VERSIONS)
-            raise NotImplementedError(f"the profiler of ai-edge-litert {version} is not known, {known} is")
+            raise NotImplementedError(
+                f"the profiler of ai-edge-litert {version} is not known, {known} is"
+            )
         import ai_edge_litert
 
         folder = os.path.dirname(ai_edge_litert.__file__)
@@ -734,7 +741,7 @@ class _LiteRtProfiler:
         return (ctypes.c_void_p * len(buffers))(*buffers)
 
     def feed(self, arrays: list[Any]) -> None:
-        given = dict(zip(self._names, arrays))
+        given = {name: arrays[i] for i, name in enumerate(self._names)}
         for i, buffer in enumerate(self._inputs):
             array = given[self._input_name(i, given)]
             handle = ctypes.c_void_p(buffer)
@@ -746,26 +753,22 @@ class _LiteRtProfiler:
             self._call("LiteRtUnlockTensorBuffer", handle)
 
     def _input_name(self, index: int, given: dict[str, Any]) -> str:
-        """The port of an input: the signature has a name for it, and its tensor may have another."""
-        found, size = [], ctypes.c_size_t
-        for name, arguments in (
-            ("LiteRtGetSignatureInputName", (self._signature, size(index))),
-            (
-                "LiteRtGetTensorName",
-                (
-                    self._handle(
-                        "LiteRtGetSignatureInputTensorByIndex", self._signature, size(index)
-                    ),
-                ),
-            ),
-        ):
-            text = ctypes.c_char_p()
-            self._call(name, *arguments, ctypes.byref(text))
-            found.append((text.value or b"").decode(errors="replace"))
-        for name in found:
+        """The port of an input, which goes by its tensor's name or by the signature's."""
+        place = ctypes.c_size_t(index)
+        tensor = self._handle("LiteRtGetSignatureInputTensorByIndex", self._signature, place)
+        names = (
+            self._text("LiteRtGetSignatureInputName", self._signature, place),
+            self._text("LiteRtGetTensorName", tensor),
+        )
+        for name in names:
             if name in given:
                 return name
-        raise ValueError(f"the spec has no input '{found[0]}', only: {', '.join(given)}")
+        raise ValueError(f"the spec has no input '{names[0]}', only: {', '.join(given)}")
+
+    def _text(self, name: str, *arguments: Any) -> str:
+        text = ctypes.c_char_p()
+        self._call(name, *arguments, ctypes.byref(text))
+        return (text.value or b"").decode(errors="replace")
 
     def block(self, runs: int, whole_ns: list[int]) -> Any:
         for _ in range(runs):
@@ -802,7 +805,7 @@ class _LiteRtProfiler:
         return list(events)
 
     def _is_whole(self, event: Any) -> bool:
-        return event.kind == self.RUN and event.tag == b"Invoke"
+        return bool(event.kind == self.RUN and event.tag == b"Invoke")
 
     def _operators(self, events: list[Any]) -> tuple[list[dict[str, Any]], list[float]]:
         """The operators in running order, and the nanoseconds of each."""

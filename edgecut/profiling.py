@@ -43,11 +43,8 @@ def profile(
     for done, one in enumerate(chosen):
         tell(f"profile {one.path}", done, len(chosen))
         path = folder / one.path
-        raw, graph = measure(
-            path, one.format, one.inputs, one.outputs, threads=threads, runs=runs
-        )
+        raw, graph = measure(path, one.format, one.inputs, one.outputs, threads=threads, runs=runs)
         found.append(attributed(raw, network=network, served=serves, path=path, graph=graph))
-    tell("profile", len(chosen), len(chosen))
     return found
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from edgecut.cutout import categories_of
 from edgecut.demand import demand, key
 from edgecut.network import Network
@@ -20,15 +23,24 @@ def served(network: Network) -> dict[str, tuple[str, ...]]:
     categories = categories_of(network)
     found: dict[str, list[str]] = {str(node.name): [] for node in network.model.graph}
     for index, name in enumerate(categories.names):
+        slots = {entry.output: (entry.axis, entry.kept((index,))) for entry in categories.outputs}
+        useful = _without(network, [output for output, (_, kept) in slots.items() if not kept])
         wanted = {
-            entry.output: Region().with_axis(entry.axis, entry.kept((index,)))
-            for entry in categories.outputs
-            # Where an output has no slot for a category, the category needs nothing of it; but an
-            # output cannot be left without a slot, so it counts as whole.
-            if entry.kept((index,))
+            output: Region().with_axis(axis, kept) for output, (axis, kept) in slots.items() if kept
         }
-        flows = demand(network, wanted).flows
-        for node in network.model.graph:
+        flows = demand(useful, wanted).flows
+        for node in useful.model.graph:
             if key(node) in flows:
                 found[str(node.name)].append(name)
     return {node: tuple(sorted(names)) for node, names in found.items()}
+
+
+def _without(network: Network, outputs: Collection[str]) -> Network:
+    """The network without these outputs: a category that has no slot there needs none of it."""
+    if not outputs:
+        return network
+    model = network.editable()
+    for value in list(model.graph.outputs):
+        if value.name in outputs:
+            model.graph.outputs.remove(value)
+    return replace(network, model=model)

@@ -120,7 +120,7 @@ def show_all(profiles: Sequence[Profile]) -> None:
         )
         for profile in profiles
     ]
-    columns = ("artifact", ">ms", ">operators", ">their sum", ">not delegated", ">layout")
+    columns = ("artifact", ">ms", ">operators", ">explained", ">not delegated", ">layout")
     render.print_table(
         f"Where the time goes on this machine, threads: {profiles[0].threads}",
         (*columns, ">unmapped", "worst operator"),
@@ -200,7 +200,7 @@ def _nodes(operator: Operator) -> str:
         return "unmapped"
     more = len(operator.nodes) - NAMED
     told = ", ".join(operator.nodes[-NAMED:]) + (f" and {more} before" if more > 0 else "")
-    return f"added at {told}" if operator.added else told
+    return f"added at {told}".removesuffix(" at ") if operator.added else told
 
 
 def _categories(profile: Profile, names: tuple[str, ...] | None) -> str:

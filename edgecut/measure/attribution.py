@@ -7,7 +7,7 @@ an ending (``relu_5/pad``, ``relu_5_dequant``). What carries no such name is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,21 +171,29 @@ class _Names:
         # Where a value is called like another node, the value is meant by TFLite's tensors alone.
         self.by_node = {str(node.name): node for node in nodes}
         self.by_value = {str(value.name): node for node in nodes for value in node.outputs}
+        self.inputs = {str(value.name) for value in network.model.graph.inputs}
 
     def find(self, name: str) -> tuple[ir.Node | None, bool]:
         """The node of that name or value, and whether the name is the very one."""
         if (node := self._known(name)) is not None:
             return node, True
-        for ending in _CONVERTED:
-            name = name.removesuffix(ending)
-        while name:
-            if (node := self._known(name)) is not None:
-                return node, False
-            name = name.rpartition("/")[0]
-        return None, False
+        return next(((n, False) for near in _near(name) if (n := self._known(near))), (None, False))
+
+    def of_input(self, name: str) -> bool:
+        """Whether the name is that of an input, with an ending."""
+        return any(near in self.inputs for near in _near(name))
 
     def _known(self, name: str) -> ir.Node | None:
         return self.by_value.get(name) or self.by_node.get(name)
+
+
+def _near(name: str) -> Iterator[str]:
+    """The name without its endings, one after the other."""
+    for ending in _CONVERTED:
+        name = name.removesuffix(ending)
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
 
 
 def _meanings(steps: Sequence[Step], network: Network, served: Served) -> list[_Meaning]:
@@ -194,16 +202,18 @@ def _meanings(steps: Sequence[Step], network: Network, served: Served) -> list[_
     anchored = {node for step in found for node, _ in step if node is not None}
     order = {node: i for i, node in enumerate(network.model.graph)}
     meanings: list[_Meaning] = []
-    for step in found:
-        exact = {node for node, same in step if node is not None and same}
-        near = {node for node, _ in step if node is not None}
+    for step, nodes in zip(steps, found, strict=True):
+        exact = {node for node, same in nodes if node is not None and same}
+        near = {node for node, _ in nodes if node is not None}
         computed = _computed(exact, anchored) or near
         ordered = tuple(str(n.name) for n in sorted(computed, key=order.__getitem__))
+        # What stands for nothing in the file was put there by the runtime.
+        extra = not step.names or any(map(names.of_input, step.names))
         meanings.append(
             _Meaning(
-                nodes=ordered or None,
-                added=bool(near) and not exact,
-                categories=_union((served.get(n) for n in ordered)) if exact else None,
+                nodes=ordered if ordered or extra else None,
+                added=not exact and (bool(near) or extra),
+                categories=_union(served.get(n) for n in ordered) if exact else None,
             )
         )
     return _spread(steps, meanings, served)
@@ -221,9 +231,7 @@ def _computed(exact: set[ir.Node], anchored: set[ir.Node]) -> set[ir.Node]:
     return found
 
 
-def _spread(
-    steps: Sequence[Step], meanings: Sequence[_Meaning], served: Served
-) -> list[_Meaning]:
+def _spread(steps: Sequence[Step], meanings: Sequence[_Meaning], served: Served) -> list[_Meaning]:
     """Steps that compute no node serve what those serve that read from them."""
     readers: dict[str, list[int]] = {}
     for i, step in enumerate(steps):
@@ -237,9 +245,9 @@ def _spread(
             after = sorted({r for name in steps[i].gives for r in readers.get(name, ())})
             told = meanings[i].categories
             if told is None and after:
-                told = _union((categories(r) for r in after))
+                told = _union(categories(r) for r in after)
             elif told is None and meanings[i].nodes:
-                told = _union((served.get(n) for n in meanings[i].nodes or ()))
+                told = _union(served.get(n) for n in meanings[i].nodes or ())
             found[i] = told
         return found[i]
 

@@ -37,9 +37,10 @@ class Operator:
     """What the runtime ran as one, in the order in which it ran, with what it took.
 
     ``type`` and ``kernel`` are the runtime's words, ``index`` is its number there; ``delegate`` is
-    the delegate that ran it, if any. ``nodes`` are the network's nodes that it computes;
-    ``added`` says that it computes none of them itself, but moves or converts what they give.
-    ``categories`` are those that it serves. Both are None where nothing says so for certain.
+    the delegate that ran it, if any. ``nodes`` are the network's nodes that it computes; where it
+    was ``added``, it computes none, and only moves or converts what they give (none of them: what
+    comes in, or whatever the runtime saw fit). ``categories`` are those that it serves. Both are
+    None where nothing says so for certain.
     """
 
     index: int
@@ -196,8 +197,8 @@ def profile(
         ``name``, the file's nodes that it ``stands_for``, and those that it ``reads``.
 
     Raises:
-        EdgecutError: ``no-profiler`` for other formats or a runtime without one, ``bad-measurement``,
-            ``missing-package``, ``artifact-not-found``, ``runtime-failed``.
+        EdgecutError: ``no-profiler`` for other formats or a runtime without one,
+            ``bad-measurement``, ``missing-package``, ``artifact-not-found``, ``runtime-failed``.
     """
     if format not in FORMATS:
         raise EdgecutError(
@@ -217,9 +218,7 @@ def profile(
     return read_report(report, artifact=path.name, format=format, threads=threads), report["graph"]
 
 
-def read_report(
-    report: Mapping[str, Any], *, artifact: str, format: str, threads: int
-) -> Profile:
+def read_report(report: Mapping[str, Any], *, artifact: str, format: str, threads: int) -> Profile:
     """The profile in a report of ``device.py profile``, here or on a device."""
     return Profile(
         artifact=artifact,

@@ -93,7 +93,8 @@ def matched(kinds: Sequence[str], operations: Sequence[FileOperator]) -> list[tu
 
     Over all ways to match the two sequences as the table allows; empty if there is none.
     """
-    ways = [_ways(operation) for operation in operations]
+    gating = _gating(operations)
+    ways = [_ways(operation, gated=i in gating) for i, operation in enumerate(operations)]
     # ahead[i]: how many kinds may be used up before operation i; behind[i]: from it on, so that
     # the rest fits the rest.
     ahead = [{0}]
@@ -117,8 +118,30 @@ def matched(kinds: Sequence[str], operations: Sequence[FileOperator]) -> list[tu
     return [tuple(sorted(places)) for places in found]
 
 
-def _ways(operator: FileOperator) -> list[tuple[str, ...]]:
-    ways = [tuple(filter(None, way.split("+"))) for way in BECOMES.get(operator.operation, ())]
+def _gating(operations: Sequence[FileOperator]) -> set[int]:
+    """Positions of what makes up x * sigmoid(x): only there may two operators become one lookup."""
+    sigmoids = {
+        operation.gives[0]: i for i, operation in enumerate(operations) if _is_sigmoid(operation)
+    }
+    found: set[int] = set()
+    for i, operation in enumerate(operations):
+        for name in operation.reads if operation.operation == "MUL" else ():
+            if name in sigmoids and operations[sigmoids[name]].reads[0] in operation.reads:
+                found |= {i, sigmoids[name]}
+    return found
+
+
+def _is_sigmoid(operation: FileOperator) -> bool:
+    return operation.operation == "LOGISTIC"
+
+
+def _ways(operator: FileOperator, *, gated: bool) -> list[tuple[str, ...]]:
+    told = BECOMES.get(operator.operation, ())
+    if not gated and _is_sigmoid(operator):
+        told = tuple(way for way in told if way)
+    if not gated and operator.operation == "MUL":
+        told = tuple(way for way in told if way != TABLE_LOOKUP)
+    ways = [tuple(filter(None, way.split("+"))) for way in told]
     return [*ways, *((*way, CLAMP) for way in ways)] if operator.activated else ways
 
 
