@@ -99,6 +99,7 @@ def as_json(profile: Profile) -> dict[str, Any]:
         "operators": [_operator_json(profile, operator) for operator in profile.operators],
         "whole_ms": list(profile.whole_ms),
         "profiled_ms": list(profile.profiled_ms),
+        "verdict": profile.verdict,
         "reasons": list(profile.reasons),
         "notes": list(profile.notes),
         "environment": dict(profile.environment),
@@ -181,8 +182,10 @@ def _show_group(profile: Profile, title: str, group: Sequence[Operator]) -> None
 
 
 def _show_doubts(profile: Profile) -> None:
-    for doubt in (*profile.reasons, *profile.notes):
-        click.echo(f"{profile.artifact}: {doubt}")
+    if profile.reasons:
+        click.echo(f"INVALID {profile.artifact}: {'; '.join(profile.reasons)}")
+    for note in profile.notes:
+        click.echo(f"{profile.artifact}: {note}")
 
 
 def _row(profile: Profile, operator: Operator) -> tuple[str, ...]:

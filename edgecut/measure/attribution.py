@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What ai-edge-quantizer appends to the name of a tensor that it converts.
 _CONVERTED = ("_quantized", "_dequant")
+# And edgecut to one that a conversion parts from the file's boundary, which takes its name.
+_INSIDE = "_inside"
 
 Served = Mapping[str, tuple[str, ...]]
 
@@ -64,7 +66,7 @@ def attributed(
     notes: tuple[str, ...] = ()
     if profile.format == "tflite":
         file = file_operators(path)
-        steps = [Step(names=o.gives, reads=o.reads, gives=o.gives) for o in file]
+        steps = _file_steps(file)
         places, notes = litert_places(profile.operators, file)
     else:
         steps, places = _openvino_steps(profile.operators, graph)
@@ -95,6 +97,17 @@ def file_operators(path: Path) -> list[FileOperator]:
         )
         for operator in graph.operators
     ]
+
+
+def _file_steps(file: Sequence[FileOperator]) -> list[Step]:
+    """The file's operators, by the values that they compute."""
+    made = {name for operator in file for name in operator.gives}
+
+    def value(name: str) -> str:
+        # The boundary's tensor only converts what lies inside of it.
+        return f"{name}{_CONVERTED[1]}" if name + _INSIDE in made else name.removesuffix(_INSIDE)
+
+    return [Step(names=tuple(map(value, o.gives)), reads=o.reads, gives=o.gives) for o in file]
 
 
 def litert_places(

@@ -29,6 +29,7 @@ RUNS = 50
 FORMATS = ("tflite", "openvino")
 # Outside of these shares of the whole, the profile does not say where the time goes.
 MIN_EXPLAINED, MAX_EXPLAINED = 0.8, 1.1
+MAX_SPREAD = 0.5
 LAYOUT = ("Reorder", "Transpose", "TRANSPOSE")
 
 
@@ -160,15 +161,35 @@ class Profile:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the milliseconds should not be believed; empty where nothing speaks against them."""
-        if MIN_EXPLAINED <= self.explained <= MAX_EXPLAINED:
-            return ()
+        """Why the profile should not be believed; empty where nothing speaks against it."""
+        found = []
+        low, middle, high = np.percentile(self.whole_ms, [10, 50, 90])
+        if (spread := (high - low) / middle) > MAX_SPREAD:
+            found.append(f"the runs spread too far: (p90 - p10) / median = {spread:.0%}")
+        if not _near_whole(self.explained):
+            found.append(self._unexplained())
+        return tuple(found)
+
+    def _unexplained(self) -> str:
         told = f"the operators' sum is {self.explained:.0%} of the latency"
-        if MIN_EXPLAINED <= self.explained_under_profiler <= MAX_EXPLAINED:
+        if _near_whole(self.explained_under_profiler):
             within = f"{self.explained_under_profiler:.0%} of their own runs"
-            return (f"the machine was busy: {told}, but {within}; shares hold all the same",)
+            return f"{told}, but {within}: the machine was busy, and long operators suffer most"
         lost_ms = self.resolution_ms * len(self.operators)
-        return (f"{told}; cutting each to whole microseconds can lose up to {lost_ms:.3f} ms",)
+        if 0 < self.latency_ms - self.operators_ms < lost_ms:
+            return (
+                f"{told}: the profiler drops parts of microseconds, up to {lost_ms:.3f} ms in all"
+            )
+        return f"{told}: the rest lies outside of them, or the machine was busy"
+
+    @property
+    def verdict(self) -> str:
+        """``VALID``, or ``INVALID`` where ``reasons`` says why."""
+        return "INVALID" if self.reasons else "VALID"
+
+
+def _near_whole(share: float) -> bool:
+    return MIN_EXPLAINED <= share <= MAX_EXPLAINED
 
 
 def profile(

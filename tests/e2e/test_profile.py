@@ -15,9 +15,7 @@ NAMES = {f"tiny.{s}.{f}" for s in ("float32", "float16", "int8") for f in ("tfli
 
 
 @pytest.mark.parametrize("bundle", ["built", "built_classifier"])
-def test_every_artifact_is_profiled_and_mapped(
-    bundle: str, request: pytest.FixtureRequest
-) -> None:
+def test_every_artifact_is_profiled_and_mapped(bundle: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(bundle)
     found = profile(folder, runs=5)
     assert {one.artifact for one in found} == NAMES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from edgecut.emitters import tflite
 from edgecut.measure.attribution import attributed, file_operators, litert_places
 from edgecut.measure.profile import Operator, Profile
 from edgecut.network import Network
+from edgecut.tflite_file import packed
 from tests.graphs import conv_weights, network_of
 
 SERVED = {"stem": ("car", "person"), "relu": ("car", "person"), "first": ("car",)}
@@ -129,6 +131,31 @@ def test_a_part_too_many_is_told(file: Path) -> None:
     operators = [operator(kind, i) for i, kind in enumerate(kinds[:-1])] + [operator("Copy", 0)]
     places, (note,) = litert_places(operators, file_operators(file))
     assert places == [()] * 6 and "ran 2 parts, and the file should have 1" in note
+
+
+def test_a_boundary_that_converts_is_told_from_what_computes(file: Path) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    told = schema.ModelT.InitFromPackedBuf(file.read_bytes())
+    graph = told.subgraphs[0]
+    (inside,) = (tensor for tensor in graph.tensors if tensor.name == b"scores")
+    inside.name = b"scores_inside"
+    outer = copy(inside)
+    outer.name = b"scores"
+    graph.tensors.append(outer)
+    convert = schema.OperatorT()
+    convert.inputs, convert.outputs = list(graph.outputs), [len(graph.tensors) - 1]
+    convert.opcodeIndex = len(told.operatorCodes)
+    told.operatorCodes.append(copy(told.operatorCodes[0]))
+    code = schema.BuiltinOperator.DEQUANTIZE
+    told.operatorCodes[-1].builtinCode = told.operatorCodes[-1].deprecatedBuiltinCode = code
+    graph.operators.append(convert)
+    path = file.with_name("inside.tflite")
+    path.write_bytes(packed(told))
+    kinds = ("Convolution", "Convolution", "Convolution", "Sigmoid", "Copy", "Convert")
+    *_, join, last = on_litert(path, *kinds).operators
+    assert (join.nodes, join.added) == (("join",), False)
+    assert (last.nodes, last.added) == (("join",), True)
 
 
 def test_operators_outside_the_delegate_go_by_their_place(file: Path) -> None:

@@ -80,12 +80,24 @@ def test_categories_are_groups_and_unknown_is_one_of_them() -> None:
 
 def test_a_sum_near_the_latency_is_believed() -> None:
     assert made_up(operator("A", 9.0)).reasons == ()
-    assert made_up(operator("A", 10.5)).reasons == ()
+    assert made_up(operator("A", 10.5)).verdict == "VALID"
+
+
+def test_runs_that_spread_far_are_not_believed() -> None:
+    steady = made_up(operator("A", *[9.0] * 4))
+    assert replace(steady, whole_ms=(9.0, 10.0, 10.0, 11.0)).reasons == ()
+    (reason,) = replace(steady, whole_ms=(7.0, 10.0, 10.0, 20.0)).reasons
+    assert "spread too far" in reason
 
 
 def test_a_sum_far_below_the_latency_is_not_believed() -> None:
     (reason,) = made_up(operator("A", 7.0)).reasons
-    assert "70% of the latency" in reason and "0.001 ms" in reason
+    assert "70% of the latency: the rest lies outside" in reason
+    fast = made_up(operator("A", 0.007), whole_ms=0.0079, profiled_ms=0.02)
+    assert fast.verdict == "VALID"
+    (reason,) = replace(fast, whole_ms=(0.0098,), resolution_ms=0.003).reasons
+    assert "microseconds, up to 0.003 ms" in reason
+    assert made_up(operator("A", 7.0)).verdict == "INVALID"
 
 
 def test_a_sum_far_above_the_latency_is_not_believed() -> None:
