@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from edgecut import bundle
 from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
+from edgecut.measure.contender import Contender
 from edgecut.network import Network
 from edgecut.runtimes import RunningArtifact, open_runtime, ports_of
 from edgecut.source import SampleSource, Source, TargetSource, load
@@ -38,8 +39,27 @@ class OpenBundle:
     source: Source
     source_given: bool
     source_digest: str
+    versions: Mapping[str, str]
     samples: SampleSource | None
     targets: tuple[str, ...]
+
+    @property
+    def distinct(self) -> list[Artifact]:
+        """One artifact for each file, whatever targets share it."""
+        return list({artifact.path: artifact for artifact in self.artifacts}.values())
+
+    def contender(self, artifact: Artifact, name: str) -> Contender:
+        """One of its artifacts, to be measured under this name."""
+        return Contender(
+            name=name,
+            path=self.folder / artifact.path,
+            format=artifact.format,
+            inputs=artifact.inputs,
+            outputs=artifact.outputs,
+            files=tuple(bundle.files_of(self.folder, artifact)),
+            digest=artifact.digest,
+            verified_on=self.versions,
+        )
 
     def target(self, name: str) -> Target:
         """The target of an artifact, read again from where the build read it."""
@@ -121,6 +141,7 @@ def _opened(
         source=replace(recorded, model=model, trust=True) if model else recorded,
         source_given=model is not None,
         source_digest=manifest["source_sha256"],
+        versions={str(name): str(version) for name, version in manifest["versions"].items()},
         samples=SampleSource.from_json(samples, folder) if samples else None,
         targets=tuple(TargetSource.from_json(t, folder).target for t in report["targets"]),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from edgecut.artifact import Artifact
@@ -10,7 +9,7 @@ from edgecut.errors import EdgecutError
 from edgecut.measure.attribution import attributed
 from edgecut.measure.profile import RUNS, Profile
 from edgecut.measure.profile import profile as measure
-from edgecut.opened import open_bundle
+from edgecut.opened import OpenBundle, open_bundle
 from edgecut.progress import Tell, nobody
 from edgecut.serving import served
 
@@ -36,29 +35,29 @@ def profile(
         EdgecutError: ``unknown-artifact``, what ``open_bundle`` and ``measure.profile`` raise.
     """
     opened = open_bundle(folder)
-    chosen = _chosen(folder, opened.artifacts, artifact)
     network = opened.network
+    chosen = opened.distinct if artifact is None else [_named(artifact, opened)]
     serves = served(network)
     found = []
     for done, one in enumerate(chosen):
         tell(f"profile {one.path}", done, len(chosen))
-        path = folder / one.path
-        raw, graph = measure(path, one.format, one.inputs, one.outputs, threads=threads, runs=runs)
-        found.append(attributed(raw, network=network, served=serves, path=path, graph=graph))
+        contender = opened.contender(one, one.path)
+        raw, graph = measure(contender, threads=threads, runs=runs)
+        found.append(
+            attributed(raw, network=network, served=serves, path=contender.path, graph=graph)
+        )
     return found
 
 
-def _chosen(folder: Path, artifacts: Iterable[Artifact], wanted: str | None) -> list[Artifact]:
-    """One artifact for each file, or the one of that name."""
-    found = {artifact.path: artifact for artifact in artifacts}
-    if wanted is None:
-        return list(found.values())
-    path = Path(wanted)
-    here = path.parent == Path() or path.resolve().parent == folder.resolve()
+def _named(name: str, opened: OpenBundle) -> Artifact:
+    """The artifact of that name, or at that path."""
+    found = {artifact.path: artifact for artifact in opened.distinct}
+    path = Path(name)
+    here = path.parent == Path() or path.resolve().parent == opened.folder.resolve()
     if not here or path.name not in found:
         raise EdgecutError(
-            f"'{wanted}' is no artifact of {folder}",
+            f"'{name}' is no artifact of {opened.folder}",
             code="unknown-artifact",
             hint=f"its artifacts: {', '.join(found)}",
         )
-    return [found[path.name]]
+    return found[path.name]

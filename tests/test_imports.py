@@ -31,7 +31,7 @@ LEVELS = (
     },
     {"cutout", "source", "bundle", "produce", "nested"},
     {"branch_cost", "opened", "serving"},
-    {"pipeline", "appraise", "profiling"},
+    {"pipeline", "appraise", "timing", "profiling"},
     {"cli"},
     {"__main__"},
 )

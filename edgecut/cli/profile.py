@@ -58,7 +58,7 @@ def command(
             Path(folder), artifact=artifact, threads=threads, runs=runs, tell=tell
         )
     if json_:
-        render.print_json({"schema": "edgecut.profile/0", "profiles": [*map(as_json, profiles)]})
+        render.print_json({"schema": "edgecut.profile/1", **as_json(profiles)})
         return
     if len(profiles) == 1:
         show(profiles[0], top)
@@ -67,42 +67,16 @@ def command(
     click.echo("one artifact's operators: add --artifact NAME")
 
 
-def as_json(profile: Profile) -> dict[str, Any]:
-    """A profile as plain values, raw samples included."""
+def as_json(profiles: Sequence[Profile]) -> dict[str, Any]:
+    """The profiles as plain values, raw samples included."""
+    from edgecut.measure.environment import machine, state
+
     return {
-        "artifact": profile.artifact,
-        "runtime": f"{profile.runtime} {profile.version}",
-        "threads": profile.threads,
-        "runs": profile.runs,
-        "runs_per_sample": profile.runs_per_sample,
-        "resolution_ms": profile.resolution_ms,
-        "latency_ms": profile.latency_ms,
-        "operators_ms": profile.operators_ms,
-        "explained": profile.explained,
-        "explained_under_profiler": profile.explained_under_profiler,
-        "not_delegated": [o.index for o in profile.not_delegated],
-        "layout_conversions_share": profile.share(profile.layout_conversions),
-        "not_delegated_share": profile.share(profile.not_delegated),
-        "unmapped_share": profile.share(profile.unmapped),
-        "by_type": [
-            {"type": kind, "count": len(group), **_time(profile, group)}
-            for kind, group in profile.by_type()
+        "verdict": "INVALID" if any(profile.reasons for profile in profiles) else "VALID",
+        "environment": machine(profiles[0].environment),
+        "profiles": [
+            {**profile.to_json(), "state": state(profile.environment)} for profile in profiles
         ],
-        "by_category": [
-            {
-                "categories": None if names is None else list(names),
-                "count": len(group),
-                **_time(profile, group),
-            }
-            for names, group in profile.by_category()
-        ],
-        "operators": [_operator_json(profile, operator) for operator in profile.operators],
-        "whole_ms": list(profile.whole_ms),
-        "profiled_ms": list(profile.profiled_ms),
-        "verdict": profile.verdict,
-        "reasons": list(profile.reasons),
-        "notes": list(profile.notes),
-        "environment": dict(profile.environment),
     }
 
 
@@ -221,30 +195,10 @@ def _worst(profile: Profile) -> str:
 
 
 def _numbers(profile: Profile, group: Sequence[Operator]) -> tuple[str, str, str]:
-    took_ms = sum(operator.median_ms for operator in group)
-    return str(len(group)), f"{took_ms:.3f}", _percent(profile, group)
+    from edgecut.measure.profile import together_ms
+
+    return str(len(group)), f"{together_ms(group):.3f}", _percent(profile, group)
 
 
 def _percent(profile: Profile, group: Iterable[Operator]) -> str:
     return f"{100 * profile.share(group):.1f} %"
-
-
-def _time(profile: Profile, group: Sequence[Operator]) -> dict[str, float]:
-    took_ms = sum(operator.median_ms for operator in group)
-    return {"median_ms": took_ms, "share": profile.share(group)}
-
-
-def _operator_json(profile: Profile, operator: Operator) -> dict[str, Any]:
-    return {
-        "index": operator.index,
-        "name": operator.name,
-        "type": operator.type,
-        "kernel": operator.kernel,
-        "delegate": operator.delegate,
-        "nodes": None if operator.nodes is None else list(operator.nodes),
-        "added": operator.added,
-        "categories": None if operator.categories is None else list(operator.categories),
-        **_time(profile, [operator]),
-        "total_ms": operator.total_ms,
-        "samples_ms": list(operator.samples_ms),
-    }

@@ -7,13 +7,16 @@ an ending (``relu_5/pad``, ``relu_5_dequant``). What carries no such name is lef
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecut.cost import macs_of
 from edgecut.measure.profile import Operator, Profile
 from edgecut.measure.xnnpack import FileOperator, kind_of, matched, parts
+from edgecut.ops.rule import Unsupported
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -76,7 +79,8 @@ def attributed(
         for operator, found in zip(profile.operators, places, strict=True)
     ]
     kept = network.categories.names if network.categories else ()
-    return replace(profile, operators=tuple(operators), categories=kept, notes=notes)
+    counted = tuple(_with_macs(operators, network))
+    return replace(profile, operators=counted, categories=kept, notes=notes)
 
 
 def file_operators(path: Path) -> list[FileOperator]:
@@ -174,6 +178,23 @@ def _with_meaning(operator: Operator, meanings: Sequence[_Meaning]) -> Operator:
         added=all(m.added for m in meanings),
         categories=categories.pop() if len(categories) == 1 else None,
     )
+
+
+def _with_macs(operators: Sequence[Operator], network: Network) -> Iterator[Operator]:
+    """The operators with the MACs of their nodes, unless several share in computing one."""
+    nodes = {str(node.name): node for node in network.model.graph}
+    computing = Counter(name for o in operators if not o.added for name in o.nodes or ())
+    for operator in operators:
+        names = () if operator.added else operator.nodes
+        if names is None or any(computing[name] > 1 for name in names):
+            yield operator
+            continue
+        try:
+            macs = sum(macs_of(nodes[name]) for name in names)
+        except Unsupported:  # a shape is not known
+            yield operator
+        else:
+            yield replace(operator, macs=macs)
 
 
 class _Names:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecut.artifact import Port
 from edgecut.errors import EdgecutError
-from edgecut.runtimes import (
-    device_command,
-    device_environment,
-    entry_of,
-    require_runtime,
-    stderr_tail,
-)
+from edgecut.measure import latency
+from edgecut.measure.asking import ask
+from edgecut.measure.contender import Contender
+from edgecut.measure.environment import disturbances
+from edgecut.measure.xnnpack import kind_of
 
 RUNS = 50
 FORMATS = ("tflite", "openvino")
 # Outside of these shares of the whole, the profile does not say where the time goes.
 MIN_EXPLAINED, MAX_EXPLAINED = 0.8, 1.1
-MAX_SPREAD = 0.5
 LAYOUT = ("Reorder", "Transpose", "TRANSPOSE")
+_REFUSAL = "NotImplementedError: "  # how device.py begins the line on what it cannot do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +30,9 @@ class Operator:
     ``type`` and ``kernel`` are the runtime's words, ``index`` is its number there; ``delegate`` is
     the delegate that ran it, if any. ``nodes`` are the network's nodes that it computes; where it
     was ``added``, it computes none, and only moves or converts what they give (none of them: what
-    comes in, or whatever the runtime saw fit). ``categories`` are those that it serves. Both are
-    None where nothing says so for certain.
+    comes in, or whatever the runtime saw fit). ``macs`` are those of its nodes, by the rule of
+    ``edgecut.cost``. ``categories`` are those that it serves. All of these are None where nothing
+    says so for certain.
     """
 
     index: int
@@ -50,9 +41,9 @@ class Operator:
     kernel: str | None
     delegate: str | None
     samples_ms: tuple[float, ...]
-    total_ms: float
     nodes: tuple[str, ...] | None = None
     added: bool = False
+    macs: int | None = None
     categories: tuple[str, ...] | None = None
 
     @property
@@ -61,17 +52,41 @@ class Operator:
         return float(np.median(self.samples_ms))
 
     @property
+    def gmacs_per_s(self) -> float | None:
+        """The rate at which it multiplies; None where it does not, or is too fast to tell."""
+        return self.macs / self.median_ms / 1e6 if self.macs and self.median_ms else None
+
+    @property
     def moves_layout(self) -> bool:
         """Whether it only puts data into another order."""
-        return self.type.split(" (", 1)[0] in LAYOUT
+        return kind_of(self.type) in LAYOUT
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, raw samples included."""
+        return {
+            "index": self.index,
+            "name": self.name,
+            "type": self.type,
+            "kernel": self.kernel,
+            "delegate": self.delegate,
+            "nodes": None if self.nodes is None else list(self.nodes),
+            "added": self.added,
+            "categories": None if self.categories is None else list(self.categories),
+            "macs": self.macs,
+            "gmacs_per_s": self.gmacs_per_s,
+            "median_ms": self.median_ms,
+            "samples_ms": list(self.samples_ms),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The operators of one artifact, beside its whole latency.
 
-    ``whole_ms`` are plain runs in turn with the profiled ones, ``profiled_ms`` the latter as a
-    whole. OpenVINO gives means over ``runs_per_sample`` runs. ``categories`` are the network's.
+    ``bursts_ms`` are plain runs, burst by burst, in turn with the profiled ones. Each entry of
+    ``profiled_ms`` holds the whole runs that one sample of the operators is the mean of: LiteRT
+    tells of every run, OpenVINO of many together. ``doubts`` are what else than the times speaks
+    against them, ``categories`` the network's.
     """
 
     artifact: str
@@ -79,30 +94,34 @@ class Profile:
     runtime: str
     version: str
     threads: int
-    runs: int
-    runs_per_sample: int
     resolution_ms: float
-    whole_ms: tuple[float, ...]
-    profiled_ms: tuple[float, ...]
+    bursts_ms: tuple[tuple[float, ...], ...]
+    profiled_ms: tuple[tuple[float, ...], ...]
     operators: tuple[Operator, ...]
     environment: Mapping[str, Any]
+    doubts: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
+    def runs(self) -> int:
+        """Runs under the profiler; there are as many plain ones."""
+        return sum(map(len, self.profiled_ms))
+
+    @property
     def latency_ms(self) -> float:
         """The median latency without the profiler."""
-        return float(np.median(self.whole_ms))
+        return float(np.median(np.concatenate(self.bursts_ms)))
 
     @property
     def profiled_latency_ms(self) -> float:
         """The median latency under the profiler."""
-        return float(np.median(self.profiled_ms))
+        return float(np.median(np.concatenate(self.profiled_ms)))
 
     @property
     def operators_ms(self) -> float:
         """The sum of the operators' medians."""
-        return sum(operator.median_ms for operator in self.operators)
+        return together_ms(self.operators)
 
     @property
     def explained(self) -> float:
@@ -117,12 +136,17 @@ class Profile:
         profiler's own work is in the run and in no operator.
         """
         sums = np.sum([operator.samples_ms for operator in self.operators], axis=0)
-        wholes = np.reshape(self.profiled_ms, (len(sums), -1)).mean(axis=1)
+        wholes = [np.mean(runs_ms) for runs_ms in self.profiled_ms]
         return float(np.median(sums / wholes))
+
+    @property
+    def unexplained_ms(self) -> float:
+        """What the operators leave of the median latency; negative where they take more."""
+        return self.latency_ms - self.operators_ms
 
     def share(self, operators: Iterable[Operator]) -> float:
         """The part of all operators' time that some of them take."""
-        return sum(operator.median_ms for operator in operators) / max(self.operators_ms, 1e-9)
+        return together_ms(operators) / max(self.operators_ms, 1e-9)
 
     def worst(self, count: int = 10) -> tuple[Operator, ...]:
         """The operators that take longest, the worst first."""
@@ -156,19 +180,14 @@ class Profile:
         groups: dict[Any, list[Operator]] = {}
         for key, operator in pairs:
             groups.setdefault(key, []).append(operator)
-        ordered = sorted(groups.items(), key=lambda item: -sum(o.median_ms for o in item[1]))
+        ordered = sorted(groups.items(), key=lambda item: -together_ms(item[1]))
         return [(key, tuple(operators)) for key, operators in ordered]
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the profile should not be believed; empty where nothing speaks against it."""
-        found = []
-        low, middle, high = np.percentile(self.whole_ms, [10, 50, 90])
-        if (spread := (high - low) / middle) > MAX_SPREAD:
-            found.append(f"the runs spread too far: (p90 - p10) / median = {spread:.0%}")
-        if not _near_whole(self.explained):
-            found.append(self._unexplained())
-        return tuple(found)
+        unexplained = () if _near_whole(self.explained) else (self._unexplained(),)
+        return (*self.doubts, *latency.doubts(self.bursts_ms), *unexplained)
 
     def _unexplained(self) -> str:
         told = f"the operators' sum is {self.explained:.0%} of the latency"
@@ -187,28 +206,66 @@ class Profile:
         """``VALID``, or ``INVALID`` where ``reasons`` says why."""
         return "INVALID" if self.reasons else "VALID"
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, raw samples included, without the environment."""
+        places = {id(operator): place for place, operator in enumerate(self.operators)}
+
+        def group(operators: Iterable[Operator]) -> dict[str, Any]:
+            return {
+                "median_ms": together_ms(operators),
+                "share": self.share(operators),
+                "operators": [places[id(operator)] for operator in operators],
+            }
+
+        return {
+            "artifact": self.artifact,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "notes": list(self.notes),
+            "runtime": self.runtime,
+            "version": self.version,
+            "threads": self.threads,
+            "runs": self.runs,
+            "resolution_ms": self.resolution_ms,
+            "latency_ms": self.latency_ms,
+            "profiled_latency_ms": self.profiled_latency_ms,
+            "operators_ms": self.operators_ms,
+            "unexplained_ms": self.unexplained_ms,
+            "explained": self.explained,
+            "explained_under_profiler": self.explained_under_profiler,
+            "not_delegated": group(self.not_delegated),
+            "layout_conversions": group(self.layout_conversions),
+            "unmapped": group(self.unmapped),
+            "by_type": [{"type": kind, **group(found)} for kind, found in self.by_type()],
+            "by_category": [
+                {"categories": None if names is None else list(names), **group(found)}
+                for names, found in self.by_category()
+            ],
+            "operators": [
+                {**operator.to_json(), "share": self.share([operator])}
+                for operator in self.operators
+            ],
+            "bursts_ms": [list(burst) for burst in self.bursts_ms],
+            "profiled_ms": [list(runs_ms) for runs_ms in self.profiled_ms],
+        }
+
+
+def together_ms(operators: Iterable[Operator]) -> float:
+    """The sum of some operators' medians."""
+    return sum(operator.median_ms for operator in operators)
+
 
 def _near_whole(share: float) -> bool:
     return MIN_EXPLAINED <= share <= MAX_EXPLAINED
 
 
 def profile(
-    path: Path,
-    format: str,
-    inputs: Sequence[Port],
-    outputs: Sequence[Port],
-    *,
-    threads: int = 1,
-    runs: int = RUNS,
-    timeout_s: float = 600.0,
+    contender: Contender, *, threads: int = 1, runs: int = RUNS, timeout_s: float = 600.0
 ) -> tuple[Profile, list[dict[str, Any]]]:
     """Profile an artifact in a fresh process, through ``device.py profile``.
 
     Args:
-        path: the ``.tflite`` or ``.xml`` file.
-        format: ``tflite`` or ``openvino``.
-        inputs: ports of all inputs.
-        outputs: ports of all outputs.
+        contender: a ``tflite`` or ``openvino`` artifact.
         threads: CPU threads of the runtime.
         runs: runs under the profiler; as many again without it.
         timeout_s: seconds after which it is given up.
@@ -221,9 +278,9 @@ def profile(
         EdgecutError: ``no-profiler`` for other formats or a runtime without one,
             ``bad-measurement``, ``missing-package``, ``artifact-not-found``, ``runtime-failed``.
     """
-    if format not in FORMATS:
+    if contender.format not in FORMATS:
         raise EdgecutError(
-            f"there is no profiler for artifacts of the format '{format}'",
+            f"there is no profiler for artifacts of the format '{contender.format}'",
             code="no-profiler",
             hint=f"formats with one: {', '.join(FORMATS)}",
         )
@@ -231,29 +288,30 @@ def profile(
         raise EdgecutError(
             f"cannot profile {runs} runs with {threads} threads", code="bad-measurement"
         )
-    require_runtime(format)
-    if not path.is_file():
-        raise EdgecutError(f"{path} is not a file", code="artifact-not-found")
-    entry = entry_of(path, format, inputs, outputs, threads=threads, device="CPU")
-    report = _ask({**entry, "runs": runs}, path.name, timeout_s)
-    return read_report(report, artifact=path.name, format=format, threads=threads), report["graph"]
+    contender.check()
+    spec, what = {**contender.entry(threads), "runs": runs}, f"profiling {contender.name}"
+    try:
+        report = ask("profile", spec, limit_s=timeout_s, what=what)
+    except EdgecutError as error:
+        raise _no_profiler(contender.name, error) or error from error.__cause__
+    return read_report(report, contender), report["graph"]
 
 
-def read_report(report: Mapping[str, Any], *, artifact: str, format: str, threads: int) -> Profile:
+def read_report(report: Mapping[str, Any], contender: Contender) -> Profile:
     """The profile in a report of ``device.py profile``, here or on a device."""
+    environment = report["environment"]
     return Profile(
-        artifact=artifact,
-        format=format,
+        artifact=contender.name,
+        format=contender.format,
         runtime=report["runtime"],
         version=report["version"],
-        threads=threads,
-        runs=report["runs"],
-        runs_per_sample=report["runs_per_sample"],
+        threads=report["threads"],
         resolution_ms=report["resolution_ns"] / 1e6,
-        whole_ms=tuple(ns / 1e6 for ns in report["whole_ns"]),
-        profiled_ms=tuple(ns / 1e6 for ns in report["profiled_ns"]),
+        bursts_ms=tuple(map(_milliseconds, report["bursts_ns"])),
+        profiled_ms=tuple(map(_milliseconds, report["profiled_ns"])),
         operators=tuple(map(_operator, report["operators"])),
-        environment=report["environment"],
+        environment=environment,
+        doubts=(*contender.doubts(report), *disturbances(environment)),
     )
 
 
@@ -264,62 +322,21 @@ def _operator(told: Mapping[str, Any]) -> Operator:
         type=told["type"],
         kernel=told["kernel"],
         delegate=told["delegate"],
-        samples_ms=tuple(ns / 1e6 for ns in told["samples_ns"]),
-        total_ms=told["total_ns"] / 1e6,
+        samples_ms=_milliseconds(told["samples_ns"]),
     )
 
 
-def _ask(spec: Mapping[str, Any], name: str, limit_s: float) -> dict[str, Any]:
-    """The report of ``device.py profile``; its process is gone afterwards, whatever happens."""
-    with (
-        tempfile.TemporaryDirectory(prefix="edgecut-") as folder,
-        tempfile.TemporaryFile() as stderr,
-    ):
-        spec_path = Path(folder) / "spec.json"
-        spec_path.write_text(json.dumps(spec), encoding="utf-8")
-        process = subprocess.Popen(
-            device_command("profile", str(spec_path)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=device_environment(),
-            start_new_session=True,
-        )
-        try:
-            stdout, _ = process.communicate(timeout=limit_s)
-            if process.returncode != 0:
-                raise ValueError(f"ended with exit code {process.returncode}")
-            report: dict[str, Any] = json.loads(stdout)
-            return report
-        except (subprocess.TimeoutExpired, ValueError) as error:
-            late = isinstance(error, subprocess.TimeoutExpired)
-            what = f"did not end within {limit_s:g} s" if late else str(error)
-            raise _failure(name, what, stderr_tail(stderr)) from error
-        finally:
-            _end(process)
+def _milliseconds(times_ns: Iterable[float]) -> tuple[float, ...]:
+    return tuple(ns / 1e6 for ns in times_ns)
 
 
-def _failure(name: str, what: str, tail: str) -> EdgecutError:
-    marks = [line for line in tail.splitlines() if line.startswith("NotImplementedError: ")]
-    if marks:  # the runtime was asked for its profiler, and has none that we know
-        reason = marks[-1].partition(": ")[2]
-        return EdgecutError(
-            f"{name} cannot be profiled: {reason}",
-            code="no-profiler",
-            hint="pip install 'edgecut[tflite]' brings a runtime that can; `bench` works on any",
-        )
+def _no_profiler(name: str, error: EdgecutError) -> EdgecutError | None:
+    """The error, if the runtime was asked for its profiler and has none that we know."""
+    told = [line for line in error.message.splitlines() if line.startswith(_REFUSAL)]
+    if not told:
+        return None
     return EdgecutError(
-        f"profiling {name} {what}" + (f"; it said:\n{tail}" if tail else ""),
-        code="runtime-failed",
-        hint="`edgecut verify` shows whether the artifact runs at all",
+        f"{name} cannot be profiled: {told[-1].removeprefix(_REFUSAL)}",
+        code="no-profiler",
+        hint="pip install 'edgecut[tflite]' brings a runtime that can; `bench` works on any",
     )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
