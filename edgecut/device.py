@@ -654,8 +654,8 @@ def profile(spec_path: str) -> None:
     if entry["format"] not in PROFILERS:
         raise NotImplementedError(f"there is no profiler for the format {entry['format']}")
     environment, sha256 = describe_machine(), digest(entry["files"])
-    plain = Loaded(entry)
     profiler = PROFILERS[entry["format"]](entry)
+    plain = Loaded(entry)
     arrays = noise(plain.inputs)
     plain.feed(arrays)
     profiler.take(

@@ -240,10 +240,7 @@ def _show_sustained(timing: Timing) -> None:
 
 def _show_doubts(timings: list[Timing], several: bool) -> None:
     """Every reason not to believe a number; what all share is said once."""
-    from edgecut.measure.environment import remarks
-
-    if known := list(remarks(timings[0].cut.environment)):
-        click.echo(f"This machine: {', '.join(known)}.")
+    render.print_machine(timings[0].cut.environment)
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.
         reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ import click
 from edgecut.cli import options, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from edgecut.measure.profile import Operator, Profile
 
-COLUMNS = ("operator", "of the network", "serves", ">ms", ">share")
+COLUMNS = ("operator", "of the network", "serves", ">ms", ">share", ">GMAC/s")
 NAMED = 3
 
 
@@ -62,9 +63,13 @@ def command(
         return
     if len(profiles) == 1:
         show(profiles[0], top)
-        return
-    show_all(profiles)
-    click.echo("one artifact's operators: add --artifact NAME")
+    else:
+        show_all(profiles)
+    render.print_machine(profiles[0].environment)
+    for profile in profiles:
+        _show_doubts(profile)
+    if len(profiles) > 1:
+        click.echo("one artifact's operators: add --artifact NAME")
 
 
 def as_json(profiles: Sequence[Profile]) -> dict[str, Any]:
@@ -81,28 +86,30 @@ def as_json(profiles: Sequence[Profile]) -> dict[str, Any]:
 
 
 def show_all(profiles: Sequence[Profile]) -> None:
-    """Print a line for each artifact."""
+    """Print a line for each artifact; what none of them has gets no column."""
+    groups = {
+        "not delegated": [profile.not_delegated for profile in profiles],
+        "layout": [profile.layout_conversions for profile in profiles],
+        "unmapped": [profile.unmapped for profile in profiles],
+    }
+    shown = {name: found for name, found in groups.items() if any(found)}
     rows = [
         (
             profile.artifact,
             f"{profile.latency_ms:#.4g}",
-            str(len(profile.operators)),
-            f"{profile.explained:.0%}",
-            _percent(profile, profile.not_delegated),
-            _percent(profile, profile.layout_conversions),
-            _percent(profile, profile.unmapped),
+            _percent(profile.explained),
+            *(_percent(profile.share(found[i])) for found in shown.values()),
             _worst(profile),
         )
-        for profile in profiles
+        for i, profile in enumerate(profiles)
     ]
-    columns = ("artifact", ">ms", ">operators", ">explained", ">not delegated", ">layout")
     render.print_table(
         f"Where the time goes on this machine, threads: {profiles[0].threads}",
-        (*columns, ">unmapped", "worst operator"),
+        ("artifact", ">ms", ">explained", *(f">{name}" for name in shown), "worst"),
         rows,
     )
-    for profile in profiles:
-        _show_doubts(profile)
+    if absent := [name for name in groups if name not in shown]:
+        click.echo(f"{', '.join(absent)}: none")
 
 
 def show(profile: Profile, top: int) -> None:
@@ -118,7 +125,7 @@ def show(profile: Profile, top: int) -> None:
     render.print_table(
         "By operation type",
         ("operation", ">operators", ">ms", ">share"),
-        [(kind, *_numbers(profile, group)) for kind, group in profile.by_type()],
+        [(_told(kind), *_numbers(profile, group)) for kind, group in profile.by_type()],
     )
     click.echo()
     render.print_table(
@@ -132,11 +139,13 @@ def show(profile: Profile, top: int) -> None:
     click.echo()
     _show_groups(profile)
     click.echo(
-        f"sum of the operators {profile.operators_ms:#.4g} ms, latency {profile.latency_ms:#.4g} "
-        f"ms: {profile.explained:.0%} explained (under the profiler "
-        f"{profile.explained_under_profiler:.0%}), {profile.runs} runs"
+        f"operators together {profile.operators_ms:.3f} ms, latency {profile.latency_ms:#.4g} ms: "
+        f"{_percent(profile.explained)} explained, {profile.unexplained_ms:.3f} ms not"
     )
-    _show_doubts(profile)
+    click.echo(
+        f"under the profiler, {profile.runs} runs: latency {profile.profiled_latency_ms:#.4g} ms, "
+        f"{_percent(profile.explained_under_profiler)} of each run explained"
+    )
 
 
 def _show_groups(profile: Profile) -> None:
@@ -147,11 +156,9 @@ def _show_groups(profile: Profile) -> None:
 
 
 def _show_group(profile: Profile, title: str, group: Sequence[Operator]) -> None:
-    kinds = {operator.type: 0 for operator in group}
-    for operator in group:
-        kinds[operator.type] += 1
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    share = f", {_percent(profile, group)} of the time: {told}" if group else ""
+    kinds = Counter(operator.type for operator in group)
+    told = ", ".join(f"{count} {_told(kind)}" for kind, count in kinds.items())
+    share = f", {_percent(profile.share(group))} of the time: {told}" if group else ""
     click.echo(f"{title}: {len(group) or 'none'}{share}")
 
 
@@ -164,11 +171,12 @@ def _show_doubts(profile: Profile) -> None:
 
 def _row(profile: Profile, operator: Operator) -> tuple[str, ...]:
     return (
-        operator.type + ("" if operator.kernel is None else f" ({operator.kernel})"),
+        _told(operator.type) + ("" if operator.kernel is None else f" ({operator.kernel})"),
         _nodes(operator),
         _categories(profile, operator.categories),
         f"{operator.median_ms:.3f}",
-        _percent(profile, [operator]),
+        _percent(profile.share([operator])),
+        "" if operator.gmacs_per_s is None else f"{operator.gmacs_per_s:.1f}",
     )
 
 
@@ -191,14 +199,23 @@ def _categories(profile: Profile, names: tuple[str, ...] | None) -> str:
 
 def _worst(profile: Profile) -> str:
     (worst,) = profile.worst(1)
-    return f"{worst.type}, {_nodes(worst)}: {_percent(profile, [worst])}"
+    nodes = worst.nodes or (_told(worst.type),)
+    ends = nodes[0] if len(nodes) == 1 else f"{nodes[0]} to {nodes[-1]}"
+    return f"{ends}, {_percent(profile.share([worst]))}"
+
+
+def _told(kind: str) -> str:
+    """A runtime's word for an operation, or what it means where that cannot be guessed."""
+    from edgecut.measure.xnnpack import TABLE_LOOKUP
+
+    return "Table Lookup" if kind == TABLE_LOOKUP else kind
 
 
 def _numbers(profile: Profile, group: Sequence[Operator]) -> tuple[str, str, str]:
     from edgecut.measure.profile import together_ms
 
-    return str(len(group)), f"{together_ms(group):.3f}", _percent(profile, group)
+    return str(len(group)), f"{together_ms(group):.3f}", _percent(profile.share(group))
 
 
-def _percent(profile: Profile, group: Iterable[Operator]) -> str:
-    return f"{100 * profile.share(group):.1f} %"
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

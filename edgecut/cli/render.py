@@ -7,7 +7,7 @@ import json
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -44,6 +44,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         console.print(table)
     click.echo(click.style(textwrap.fill(title, 100), bold=True))
     click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
+
+
+def print_machine(environment: Mapping[str, Any]) -> None:
+    """Print what a reader of times should know of the machine that they were taken on."""
+    from edgecut.measure.environment import remarks
+
+    if known := list(remarks(environment)):
+        click.echo(f"This machine: {', '.join(known)}.")
 
 
 def print_error(error: EdgecutError) -> None:

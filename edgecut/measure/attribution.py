@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecut.cost import macs_of
 from edgecut.measure.profile import Operator, Profile
-from edgecut.measure.xnnpack import FileOperator, kind_of, matched, parts
+from edgecut.measure.xnnpack import BESIDE, FileOperator, kind_of, matched, parts
 from edgecut.ops.rule import Unsupported
 
 if TYPE_CHECKING:
@@ -183,18 +183,22 @@ def _with_meaning(operator: Operator, meanings: Sequence[_Meaning]) -> Operator:
 def _with_macs(operators: Sequence[Operator], network: Network) -> Iterator[Operator]:
     """The operators with the MACs of their nodes, unless several share in computing one."""
     nodes = {str(node.name): node for node in network.model.graph}
-    computing = Counter(name for o in operators if not o.added for name in o.nodes or ())
+    sharing = Counter(name for o in operators for name in _multiplied(o) or ())
     for operator in operators:
-        names = () if operator.added else operator.nodes
-        if names is None or any(computing[name] > 1 for name in names):
+        names = _multiplied(operator)
+        if names is None or any(sharing[name] > 1 for name in names):
             yield operator
             continue
         try:
-            macs = sum(macs_of(nodes[name]) for name in names)
+            yield replace(operator, macs=sum(macs_of(nodes[name]) for name in names))
         except Unsupported:  # a shape is not known
             yield operator
-        else:
-            yield replace(operator, macs=macs)
+
+
+def _multiplied(operator: Operator) -> tuple[str, ...] | None:
+    """The nodes whose products an operator may compute; None where they are not known."""
+    aside = operator.added or kind_of(operator.type) in BESIDE
+    return () if aside else operator.nodes
 
 
 class _Names:

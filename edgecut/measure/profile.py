@@ -186,16 +186,19 @@ class Profile:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the profile should not be believed; empty where nothing speaks against it."""
-        unexplained = () if _near_whole(self.explained) else (self._unexplained(),)
+        # What a runtime takes beside its operators is known, and no fault of the profile.
+        known_ms = self.operators_ms + latency.HANDOVER_MS.get(self.runtime, 0.0)
+        whole = self.explained <= MAX_EXPLAINED and known_ms >= MIN_EXPLAINED * self.latency_ms
+        unexplained = () if whole else (self._unexplained(),)
         return (*self.doubts, *latency.doubts(self.bursts_ms), *unexplained)
 
     def _unexplained(self) -> str:
         told = f"the operators' sum is {self.explained:.0%} of the latency"
-        if _near_whole(self.explained_under_profiler):
+        if MIN_EXPLAINED <= self.explained_under_profiler <= MAX_EXPLAINED:
             within = f"{self.explained_under_profiler:.0%} of their own runs"
             return f"{told}, but {within}: the machine was busy, and long operators suffer most"
         lost_ms = self.resolution_ms * len(self.operators)
-        if 0 < self.latency_ms - self.operators_ms < lost_ms:
+        if 0 < self.unexplained_ms < lost_ms:
             return (
                 f"{told}: the profiler drops parts of microseconds, up to {lost_ms:.3f} ms in all"
             )
@@ -253,10 +256,6 @@ class Profile:
 def together_ms(operators: Iterable[Operator]) -> float:
     """The sum of some operators' medians."""
     return sum(operator.median_ms for operator in operators)
-
-
-def _near_whole(share: float) -> bool:
-    return MIN_EXPLAINED <= share <= MAX_EXPLAINED
 
 
 def profile(
@@ -338,5 +337,5 @@ def _no_profiler(name: str, error: EdgecutError) -> EdgecutError | None:
     return EdgecutError(
         f"{name} cannot be profiled: {told[-1].removeprefix(_REFUSAL)}",
         code="no-profiler",
-        hint="pip install 'edgecut[tflite]' brings a runtime that can; `bench` works on any",
+        hint="`edgecut bench` times it; ai-edge-litert 2.3 and OpenVINO's CPU tell of operators",
     )

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 # What the profiler calls 8-bit operations that look their results up in a table.
 TABLE_LOOKUP = "Invalid Unary Op"
 CLAMP = "Clamp"
+RESHAPE = "Static Reshape"
+BESIDE = (CLAMP, RESHAPE)
+"""What stands beside another operator, for one operation of the file, and multiplies nothing."""
 
 _UNARY = {
     "ABS": ("Abs",),

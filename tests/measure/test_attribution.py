@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from onnx import helper
 
+from edgecut.cost import cost
 from edgecut.emitters import tflite
-from edgecut.measure.attribution import attributed, file_operators, litert_places
+from edgecut.measure.attribution import _with_macs, attributed, file_operators, litert_places
 from edgecut.measure.profile import Operator, Profile
 from edgecut.network import Network
 from edgecut.tflite_file import packed
@@ -44,7 +46,6 @@ def operator(
         kernel=None,
         delegate=delegate,
         samples_ms=(1.0,),
-        total_ms=1.0,
     )
 
 
@@ -55,11 +56,9 @@ def profile(format: str, operators: list[Operator]) -> Profile:
         runtime="r",
         version="v",
         threads=1,
-        runs=1,
-        runs_per_sample=1,
         resolution_ms=0.001,
-        whole_ms=(1.0,),
-        profiled_ms=(1.0,),
+        bursts_ms=((1.0,),),
+        profiled_ms=((1.0,),),
         operators=tuple(operators),
         environment={},
     )
@@ -201,3 +200,21 @@ def test_the_quantisers_endings_are_known() -> None:
     found = on_openvino(("q", "r_quantized", ""), ("d", "a_dequant", ""), ("no", "r_other", ""))
     assert found["q"].nodes == ("relu",) and found["d"].nodes == ("first",)
     assert found["no"].nodes is None
+
+
+def test_products_are_counted_once_and_where_they_are(file: Path) -> None:
+    kinds = ("Convolution", "Convolution", "Convolution", "Sigmoid", "Copy")
+    found = on_litert(file, *kinds).operators
+    assert sum(o.macs or 0 for o in found) == cost(network()).macs > 0
+    assert found[-1].macs == 0
+
+
+def test_products_that_two_operators_share_in_belong_to_neither() -> None:
+    nodes = network()
+    both = [replace(operator(kind, i), nodes=("stem",)) for i, kind in enumerate(["A", "B"])]
+    assert [o.macs for o in _with_macs(both, nodes)] == [None, None]
+    beside = [both[0], replace(both[1], type="Static Reshape (NC)")]
+    first, second = (o.macs for o in _with_macs(beside, nodes))
+    assert first and second == 0
+    assert [o.macs for o in _with_macs([replace(both[0], added=True)], nodes)] == [0]
+    assert [o.macs for o in _with_macs([replace(both[0], nodes=None)], nodes)] == [None]

@@ -98,18 +98,13 @@ def test_a_loop_has_no_parts() -> None:
 PROFILE_ALL = """
 import json, sys
 from edgecut import device
-from edgecut.measure.attribution import file_operators
-from pathlib import Path
-
-class Plain:
-    runtime, version = "ai-edge-litert", device._version("ai-edge-litert")
 
 for line in sys.stdin:
     entry = json.loads(line)
-    profiler = device._LiteRtProfiler(entry, Plain)
-    arrays = device.noise(entry["inputs"])
-    profiler.feed([device.to_artifact(a, p) for a, p in zip(arrays, entry["inputs"])])
-    ((operators, _),) = list(profiler.block(1, []))
+    profiler = device._LiteRtProfiler(entry)
+    arrays = zip(entry["inputs"], device.noise(entry["inputs"]))
+    profiler.take({p["artifact_name"]: device.to_artifact(array, p) for p, array in arrays})
+    ((operators, _, _),) = profiler.block(1)
     print(json.dumps(operators), flush=True)
 """
 
@@ -154,9 +149,7 @@ def test_the_table_holds_on_this_runtime(tmp_path: Path, family: str) -> None:
     assert child.returncode == 0, child.stderr[-2000:]
     assert len(cases) == len(child.stdout.splitlines()) > 5
     for (name, entry), line in zip(cases, child.stdout.splitlines(), strict=True):
-        operators = [
-            Operator(**{**told, "samples_ms": (0.0,), "total_ms": 0.0}) for told in json.loads(line)
-        ]
+        operators = [Operator(**{**told, "samples_ms": (0.0,)}) for told in json.loads(line)]
         places, notes = litert_places(operators, file_operators(Path(entry["path"])))
         assert notes == (), (name, notes)
         assert all(places), (name, line, places)
