@@ -23,8 +23,8 @@ early). ``pin`` lists the cores that may be used (null: all). ``sustain_s`` runs
 alone for that long afterwards. ``files`` are all files of the artifact: they are digested before
 they are loaded and after the last run.
 
-``profile``: the spec is one entry with "files", and ``"runs"``. The runtime's own profiler times
-every operator, in this process; the report lists them in the order in which they ran.
+``profile``: the spec is one entry, with "files" as above, and ``"runs"``. The runtime's own
+profiler times every operator, in this process; the report lists them in the order in which they ran.
 
 Nothing is judged here: the report holds what was seen, and the host says what may be concluded.
 """

@@ -229,6 +229,7 @@ class Profile:
             "version": self.version,
             "threads": self.threads,
             "runs": self.runs,
+            "categories": list(self.categories),
             "resolution_ms": self.resolution_ms,
             "latency_ms": self.latency_ms,
             "profiled_latency_ms": self.profiled_latency_ms,

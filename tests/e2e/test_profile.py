@@ -13,6 +13,7 @@ from edgecut.opened import open_bundle
 from edgecut.profiling import profile
 from tests.command import edgecut, refused
 
+ROOT = Path(__file__).parents[2]
 NAMES = {f"tiny.{s}.{f}" for s in ("float32", "float16", "int8") for f in ("tflite", "xml")}
 
 
@@ -62,6 +63,15 @@ def test_the_json_holds_the_samples_and_adds_up(built: Path) -> None:
     assert sum(map(len, told["bursts_ms"])) == told["runs"] == 5
     assert all(len(o["samples_ms"]) == 5 for o in told["operators"])
     assert told["explained"] == pytest.approx(told["operators_ms"] / told["latency_ms"])
+
+
+def test_every_key_of_the_json_is_documented(built: Path) -> None:
+    outcome = edgecut("profile", built, "--artifact", "tiny.int8.tflite", "--runs", 5, "--json")
+    text = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
+    section = text.partition("`edgecut profile --json`")[2]
+    (told,) = outcome.json["profiles"]
+    for keys in (outcome.json, told, told["operators"][0], told["by_type"][0]):
+        assert [key for key in keys if f"`{key}`" not in section] == []
 
 
 def test_wrong_arguments_are_refused(built: Path, tmp_path: Path) -> None:
