@@ -24,7 +24,7 @@ alone for that long afterwards. ``files`` are all files of the artifact: they ar
 they are loaded and after the last run.
 
 ``profile``: the spec is one entry, with "files" as above, and ``"runs"``. The runtime's own
-profiler times every operator, in this process; the report lists them in the order in which they ran.
+profiler times every operator, in this process; the report lists them in running order.
 
 Nothing is judged here: the report holds what was seen, and the host says what may be concluded.
 """

@@ -126,8 +126,10 @@ def command(
             against=against,
             tell=tell,
         )
+    record = {"schema": "edgecut.bench/1", **as_json(timings)}
+    render.keep(Path(folder), "bench", record)
     if json_:
-        render.print_json({"schema": "edgecut.bench/1", **as_json(timings)})
+        render.print_json(record)
         return
     show(timings)
 

@@ -50,7 +50,8 @@ def command(
     """Show where the time of the artifacts in FOLDER goes, operator by operator.
 
     The runtime's own profiler tells, on this machine. Each operator is mapped back to the nodes of
-    the cut network, and to the categories that need them.
+    the cut network, and to the categories that need them. What all artifacts take is kept for
+    `edgecut report`.
     """
     from edgecut import profiling
 
@@ -58,8 +59,11 @@ def command(
         profiles = profiling.profile(
             Path(folder), artifact=artifact, threads=threads, runs=runs, tell=tell
         )
+    record = {"schema": "edgecut.profile/1", **as_json(profiles)}
+    if artifact is None:  # one alone must not take the place of all
+        render.keep(Path(folder), "profile", record)
     if json_:
-        render.print_json({"schema": "edgecut.profile/1", **as_json(profiles)})
+        render.print_json(record)
         return
     if len(profiles) == 1:
         show(profiles[0], top)

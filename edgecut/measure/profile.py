@@ -69,6 +69,7 @@ class Operator:
             "type": self.type,
             "kernel": self.kernel,
             "delegate": self.delegate,
+            "moves_layout": self.moves_layout,
             "nodes": None if self.nodes is None else list(self.nodes),
             "added": self.added,
             "categories": None if self.categories is None else list(self.categories),
@@ -237,9 +238,9 @@ class Profile:
             "unexplained_ms": self.unexplained_ms,
             "explained": self.explained,
             "explained_under_profiler": self.explained_under_profiler,
-            "not_delegated": group(self.not_delegated),
-            "layout_conversions": group(self.layout_conversions),
-            "unmapped": group(self.unmapped),
+            "not_delegated_share": self.share(self.not_delegated),
+            "layout_conversions_share": self.share(self.layout_conversions),
+            "unmapped_share": self.share(self.unmapped),
             "by_type": [{"type": kind, **group(found)} for kind, found in self.by_type()],
             "by_category": [
                 {"categories": None if names is None else list(names), **group(found)}

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from edgecut import records
 from edgecut.cost import cost
 from edgecut.opened import open_bundle
 from edgecut.profiling import profile
+from edgecut.report.findings import gather
 from tests.command import edgecut, refused
 
-ROOT = Path(__file__).parents[2]
 NAMES = {f"tiny.{s}.{f}" for s in ("float32", "float16", "int8") for f in ("tflite", "xml")}
 
 
@@ -65,13 +66,14 @@ def test_the_json_holds_the_samples_and_adds_up(built: Path) -> None:
     assert told["explained"] == pytest.approx(told["operators_ms"] / told["latency_ms"])
 
 
-def test_every_key_of_the_json_is_documented(built: Path) -> None:
-    outcome = edgecut("profile", built, "--artifact", "tiny.int8.tflite", "--runs", 5, "--json")
-    text = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
-    section = text.partition("`edgecut profile --json`")[2]
-    (told,) = outcome.json["profiles"]
-    for keys in (outcome.json, told, told["operators"][0], told["by_type"][0]):
-        assert [key for key in keys if f"`{key}`" not in section] == []
+def test_only_what_tells_of_all_artifacts_is_kept(built: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(built, tmp_path / "copy", ignore=shutil.ignore_patterns("records"))
+    edgecut("profile", copy, "--artifact", "tiny.int8.tflite", "--runs", 5)
+    assert records.kept(copy) == []
+    edgecut("profile", copy, "--runs", 5)
+    (kept,) = records.kept(copy)
+    assert {told["artifact"] for told in kept.data["profiles"]} == NAMES
+    assert len(gather(copy).profiles) == len(NAMES)
 
 
 def test_wrong_arguments_are_refused(built: Path, tmp_path: Path) -> None:
