@@ -9,9 +9,9 @@ from edgecut.errors import EdgecutError
 from edgecut.measure.attribution import attributed
 from edgecut.measure.profile import RUNS, Profile
 from edgecut.measure.profile import profile as measure
+from edgecut.node_categories import node_categories
 from edgecut.opened import OpenBundle, open_bundle
 from edgecut.progress import Tell, nobody
-from edgecut.serving import served
 
 
 def profile(
@@ -37,7 +37,7 @@ def profile(
     opened = open_bundle(folder)
     network = opened.network
     chosen = opened.distinct if artifact is None else [_named(artifact, opened)]
-    serves = served(network)
+    serves = node_categories(network)
     found = []
     for done, one in enumerate(chosen):
         tell(f"profile {one.path}", done, len(chosen))

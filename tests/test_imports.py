@@ -30,7 +30,7 @@ LEVELS = (
         *("measure", "passes", "quantise", "verification"),
     },
     {"cutout", "source", "bundle", "produce", "nested"},
-    {"branch_cost", "opened", "records", "serving"},
+    {"branch_cost", "opened", "records", "node_categories"},
     {"pipeline", "appraise", "profiling", "report", "timing"},
     {"cli"},
     {"__main__"},

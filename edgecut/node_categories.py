@@ -11,7 +11,7 @@ from edgecut.network import Network
 from edgecut.ops.region import Region
 
 
-def served(network: Network) -> dict[str, tuple[str, ...]]:
+def node_categories(network: Network) -> dict[str, tuple[str, ...]]:
     """The categories that need a node, sorted, by the node's name.
 
     A category needs what its own slots and the shared ones (box, objectness) need, found backward

@@ -10,7 +10,7 @@ from onnx import helper
 from edgecut.categories import CategoryMap, OutputSlots
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
-from edgecut.serving import served
+from edgecut.node_categories import node_categories
 from tests.graphs import conv_weights, network_of
 
 
@@ -35,7 +35,7 @@ def slots(output: str, *owners: int | None) -> OutputSlots:
 
 
 def test_a_branch_serves_its_category_and_the_stem_serves_all() -> None:
-    found = served(branches(slots("scores", 0, 1)))
+    found = node_categories(branches(slots("scores", 0, 1)))
     both = ("cat", "dog")
     assert {name: found[name] for name in ("stem", "relu", "join")} == dict.fromkeys(
         ("stem", "relu", "join"), both
@@ -44,23 +44,23 @@ def test_a_branch_serves_its_category_and_the_stem_serves_all() -> None:
 
 
 def test_a_shared_slot_serves_all() -> None:
-    found = served(branches(slots("scores", None, 1)))
+    found = node_categories(branches(slots("scores", None, 1)))
     assert found["first"] == ("cat", "dog") and found["second"] == ("dog",)
 
 
 def test_an_output_of_one_category_serves_no_other() -> None:
     both = ("scores", "other")
-    found = served(branches(slots("scores", 0, 0), slots("other", 1), outputs=both))
+    found = node_categories(branches(slots("scores", 0, 0), slots("other", 1), outputs=both))
     assert found["other"] == ("dog",) and found["join"] == ("cat",)
     assert found["first"] == ("cat",) and found["second"] == ("cat", "dog")
 
 
 def test_an_output_that_nobody_describes_serves_all() -> None:
-    found = served(branches(slots("scores", 0, 1), outputs=("scores", "other")))
+    found = node_categories(branches(slots("scores", 0, 1), outputs=("scores", "other")))
     assert found["other"] == found["second"] == ("cat", "dog")
 
 
 def test_categories_must_be_known() -> None:
     network = replace(branches(slots("scores", 0, 1)), categories=None)
     with pytest.raises(EdgecutError, match="nothing says"):
-        served(network)
+        node_categories(network)
