@@ -197,7 +197,9 @@ class Profile:
         told = f"the operators' sum is {self.explained:.0%} of the latency"
         if MIN_EXPLAINED <= self.explained_under_profiler <= MAX_EXPLAINED:
             within = f"{self.explained_under_profiler:.0%} of their own runs"
-            return f"{told}, but {within}: the machine was busy, and halted runs more than operators"
+            return (
+                f"{told}, but {within}: the machine was busy, and halted runs more than operators"
+            )
         lost_ms = self.resolution_ms * len(self.operators)
         if 0 < self.unexplained_ms < lost_ms:
             return (
