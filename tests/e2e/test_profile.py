@@ -37,8 +37,14 @@ def test_every_artifact_is_profiled_and_mapped(bundle: str, request: pytest.Fixt
         assert told == whole if one.format == "tflite" else 0.99 * whole < told <= whole
 
 
-def test_all_artifacts_give_a_line_and_one_gives_tables(built: Path) -> None:
-    overview = edgecut("profile", built, "--runs", 5)
+@pytest.fixture
+def copy(built: Path, tmp_path: Path) -> Path:
+    """A build of its own: what is kept beside it is no part of the others'."""
+    return shutil.copytree(built, tmp_path / "copy", ignore=shutil.ignore_patterns("records"))
+
+
+def test_all_artifacts_give_a_line_and_one_gives_tables(built: Path, copy: Path) -> None:
+    overview = edgecut("profile", copy, "--runs", 5)
     assert overview.code == 0 and "--artifact NAME" in overview.stdout
     assert all(name in overview.stdout for name in NAMES)
     for given in ("tiny.float32.tflite", built / "tiny.float32.tflite"):
@@ -66,8 +72,7 @@ def test_the_json_holds_the_samples_and_adds_up(built: Path) -> None:
     assert told["explained"] == pytest.approx(told["operators_ms"] / told["latency_ms"])
 
 
-def test_only_what_tells_of_all_artifacts_is_kept(built: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(built, tmp_path / "copy", ignore=shutil.ignore_patterns("records"))
+def test_only_what_tells_of_all_artifacts_is_kept(copy: Path) -> None:
     edgecut("profile", copy, "--artifact", "tiny.int8.tflite", "--runs", 5)
     assert records.kept(copy) == []
     edgecut("profile", copy, "--runs", 5)
@@ -85,14 +90,12 @@ def test_wrong_arguments_are_refused(built: Path, tmp_path: Path) -> None:
         assert edgecut("profile", built, *wrong).code == 2
 
 
-def test_a_changed_artifact_is_refused(built: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(built, tmp_path / "copy")
+def test_a_changed_artifact_is_refused(copy: Path) -> None:
     shutil.copy(copy / "tiny.float32.tflite", copy / "tiny.int8.tflite")
     refused("changed-artifact", "profile", copy)
 
 
-def test_a_bundle_whose_categories_nobody_knows_is_refused(built: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(built, tmp_path / "copy")
+def test_a_bundle_whose_categories_nobody_knows_is_refused(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["artifacts"] = manifest["artifacts"][:1]
     (copy / "manifest.json").write_text(json.dumps(manifest))
