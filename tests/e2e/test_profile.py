@@ -95,7 +95,7 @@ def test_a_changed_artifact_is_refused(copy: Path) -> None:
     refused("changed-artifact", "profile", copy)
 
 
-def test_a_bundle_whose_categories_nobody_knows_is_refused(copy: Path) -> None:
+def test_a_bundle_that_contradicts_itself_is_refused(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["artifacts"] = manifest["artifacts"][:1]
     (copy / "manifest.json").write_text(json.dumps(manifest))
