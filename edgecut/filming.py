@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
 from edgecut.measure.camera import Application, Loop, loops, ratio
-from edgecut.measure.latency import Contender, Ratio
+from edgecut.measure.contender import Contender
+from edgecut.measure.latency import Ratio
 from edgecut.network import Network
 from edgecut.opened import OpenBundle, neutral_gains, open_bundle
 from edgecut.passes.tidy import tidy
@@ -70,7 +70,10 @@ def film(
     most = len(opened.distinct) * len(threads)
     for artifact in opened.distinct:
         with full_like(tidied, artifact, opened) as whole:
-            both = (_around(whole, full, opened), _around_cut(artifact, opened))
+            both = (
+                _around(whole, full, opened),
+                _around(opened.contender(artifact, "cut"), opened.network, opened),
+            )
             for count in threads:
                 tell(f"camera loop {artifact.path}", len(found), most)
                 first, second = loops(both, pictures, rules, threads=count, duration_s=duration_s)
@@ -103,28 +106,18 @@ def _encoded(source: SampleSource, network: Network) -> list[bytes]:
     return found
 
 
-def _around_cut(artifact: Artifact, opened: OpenBundle) -> Application:
-    return _application("cut", opened.folder / artifact.path, artifact, opened.network, opened)
-
-
-def _around(whole: Contender, full: Network, opened: OpenBundle) -> Application:
-    return _application("full", whole.path, whole, full, opened)
-
-
-def _application(
-    name: str, path: Path, ports: Artifact | Contender, network: Network, opened: OpenBundle
-) -> Application:
+def _around(one: Contender, network: Network, opened: OpenBundle) -> Application:
     categories, kept = network.categories, opened.network.categories
     assert categories is not None and kept is not None
-    assert ports.inputs is not None and ports.outputs is not None
+    assert one.inputs is not None and one.outputs is not None
     return Application(
-        name=name,
-        path=path,
-        format=ports.format,
-        inputs=ports.inputs,
-        outputs=ports.outputs,
+        name=one.name,
+        path=one.path,
+        format=one.format,
+        inputs=one.inputs,
+        outputs=one.outputs,
         image=network.image.name,
         categories=categories,
-        keep=tuple(categories.names.index(one) for one in kept.names),
+        keep=tuple(categories.names.index(name) for name in kept.names),
         gains=neutral_gains(network),
     )

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut import bundle
 from edgecut.artifact import Artifact
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError
-from edgecut.measure.latency import Contender, Measurement, Ratio, measure, ratio
+from edgecut.measure.contender import Contender
+from edgecut.measure.latency import Measurement, Ratio, measure, ratio
 from edgecut.network import Network, digest_of
 from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
@@ -98,7 +98,7 @@ def bench(
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
         with full_like(full, artifact, opened) as whole:
-            contenders = [whole, *other, _of_bundle(artifact, opened)]
+            contenders = [whole, *other, opened.contender(artifact, "cut")]
             for count in threads:
                 tell(f"bench {artifact.path}", len(timings), most)
                 first, *beside, last = measure(
@@ -146,19 +146,6 @@ def full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterator
             files=tuple(files),
             digest=digest_of(b"".join(emitted.files.values())),
         )
-
-
-def _of_bundle(artifact: Artifact, opened: OpenBundle) -> Contender:
-    return Contender(
-        name="cut",
-        path=opened.folder / artifact.path,
-        format=artifact.format,
-        inputs=artifact.inputs,
-        outputs=artifact.outputs,
-        files=tuple(bundle.files_of(opened.folder, artifact)),
-        digest=artifact.digest,
-        verified_on=opened.versions,
-    )
 
 
 def _other(path: Path) -> Contender:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from edgecut.measure.latency import Measurement, Ratio
     from edgecut.timing import Timing
 
-STATE = ("before", "during", "after")
-"""What of an environment is of one run alone."""
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST_S = 24 * 3600
 
@@ -159,11 +157,12 @@ def command(
 
 def as_json(timings: list[Timing]) -> dict[str, Any]:
     """The measurements as plain values, raw samples included."""
+    from edgecut.measure.environment import machine
+
     everything = [one for timing in timings for one in timing.measurements]
-    environment = dict(everything[0].environment) if everything else {}
     return {
         "verdict": "INVALID" if any(one.reasons for one in everything) else "VALID",
-        "environment": {k: v for k, v in environment.items() if k not in STATE},
+        "environment": machine(everything[0].environment) if everything else {},
         "rows": [row for timing in timings for row in _rows(timing)],
         "ratios": [row for timing in timings for row in _ratios(timing)],
     }
@@ -171,6 +170,8 @@ def as_json(timings: list[Timing]) -> dict[str, Any]:
 
 def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
     """One row for each measurement."""
+    from edgecut.measure.environment import state
+
     for network, cost, measured in _sides(timing):
         told = measured.to_json()
         del told["name"]
@@ -182,7 +183,7 @@ def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
             "realisation": timing.realisation if network == "cut" else None,
             **told,
             "runtime": f"{measured.runtime} {measured.version}",
-            "state": {name: measured.environment[name] for name in STATE},
+            "state": state(measured.environment),
         }
 
 
@@ -262,10 +263,7 @@ def _show_sustained(timing: Timing) -> None:
 
 def _show_doubts(timings: list[Timing], several: bool) -> None:
     """Every reason not to believe a number; what all share is said once."""
-    from edgecut.measure.environment import remarks
-
-    if known := list(remarks(timings[0].cut.environment)):
-        click.echo(f"This machine: {', '.join(known)}.")
+    render.print_machine(timings[0].cut.environment)
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.
         reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}

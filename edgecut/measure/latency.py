@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecut.artifact import Port
 from edgecut.errors import EdgecutError
 from edgecut.measure import environment as environments
 from edgecut.measure import statistics
+from edgecut.measure.asking import ask
+from edgecut.measure.contender import Contender
 from edgecut.measure.statistics import CONFIDENCE, Summary, burst_medians, interval
-from edgecut.runtimes import (
-    device_command,
-    device_environment,
-    entry_of,
-    require_runtime,
-    stderr_tail,
-)
 
 MIN_SAMPLES = 30
 MAX_SPREAD = 0.5
@@ -48,27 +36,6 @@ _AS_TOLD = (
     *("name", "runtime", "version", "threads", "import_ms", "load_ms", "compile_ms"),
     *("cached_compile_ms", "first_ms", "peak_memory_bytes", "memory_before_load_bytes"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
-    """An artifact that takes part in a measurement, under a name of its own.
-
-    Without ports its tensors are taken as the file describes them. ``files`` are all of its files
-    (by default ``path`` alone), and ``digest`` is what SHA-256 gives for them, one behind the
-    other; ``verified_on`` maps each package that its build used to its version. Where these two
-    are told, what was measured must be what was built and verified.
-    """
-
-    name: str
-    path: Path
-    format: str
-    inputs: tuple[Port, ...] | None
-    outputs: tuple[Port, ...] | None
-    device: str = "CPU"
-    files: tuple[Path, ...] = ()
-    digest: str | None = None
-    verified_on: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +179,7 @@ def measure(
     _check(contenders, threads, duration_s, warm_up_s)
     _check_wishes(precision, pin)
     spec = {
-        "artifacts": [_entry(contender, threads) for contender in contenders],
+        "artifacts": [contender.entry(threads) for contender in contenders],
         "duration_s": duration_s,
         "warm_up_s": warm_up_s,
         "burst_s": min(BURST_S, duration_s / 10),
@@ -222,20 +189,7 @@ def measure(
         "sustain_s": sustain_s,
     }
     limit_s = timeout_s or sustain_s + len(contenders) * (180.0 + 3 * warm_up_s + 10 * duration_s)
-    return read_report(_bench(spec, limit_s), contenders)
-
-
-def _entry(contender: Contender, threads: int) -> dict[str, Any]:
-    entry = entry_of(
-        contender.path,
-        contender.format,
-        contender.inputs,
-        contender.outputs,
-        threads=threads,
-        device=contender.device,
-    )
-    files = [str(path.resolve()) for path in contender.files or (contender.path,)]
-    return {"name": contender.name, **entry, "files": files}
+    return read_report(ask("bench", spec, limit_s=limit_s, what="the measurement"), contenders)
 
 
 def read_report(report: Mapping[str, Any], contenders: Sequence[Contender]) -> list[Measurement]:
@@ -295,7 +249,7 @@ def _measurement(
         bursts_ms=bursts_ms,
         environment=environment,
         reasons=(
-            *_identity(artifact, contender),
+            *contender.doubts(artifact),
             *environments.disturbances(environment),
             *_interruptions(artifact, contender, environment["cores"]),
             *doubts(bursts_ms),
@@ -314,22 +268,6 @@ def doubts(bursts_ms: statistics.Bursts) -> Iterator[str]:
     moved, chance = statistics.drift(bursts_ms)
     if abs(moved) > MAX_DRIFT and chance < MAX_CHANCE:
         yield f"the latency drifted by {moved:+.0%} from the first third to the last"
-
-
-def _identity(artifact: Mapping[str, Any], contender: Contender) -> Iterator[str]:
-    """Whether it was what was built, on what it was verified with."""
-    digests = (artifact["sha256"], artifact["sha256_after"])
-    if contender.digest not in (None, artifact["sha256"]):
-        yield "the file is not the one that was built and verified"
-    elif digests[0] != digests[1]:
-        yield "the file was changed during the run"
-    if contender.verified_on is not None:
-        runtime, version = artifact["runtime"], artifact["version"]
-        verified = contender.verified_on.get(runtime)
-        if verified is None:
-            yield f"it was measured on {runtime}, where it was not verified"
-        elif verified != version:
-            yield f"it was measured on {runtime} {version}, and verified on {verified}"
 
 
 def _interruptions(
@@ -369,9 +307,7 @@ def _check(
             hint="the duration must be positive, and there must be a thread",
         )
     for contender in contenders:
-        require_runtime(contender.format)
-        if not contender.path.is_file():
-            raise EdgecutError(f"{contender.path} is not a file", code="artifact-not-found")
+        contender.check()
 
 
 def _check_wishes(precision: float | None, pin: Sequence[int] | None) -> None:
@@ -384,49 +320,3 @@ def _check_wishes(precision: float | None, pin: Sequence[int] | None) -> None:
             code="bad-measurement",
             hint=f"this process may use {', '.join(map(str, sorted(there))) or 'any'}",
         )
-
-
-def _bench(spec: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
-    """The report of ``device.py bench``; every process is gone afterwards, whatever happens."""
-    with (
-        tempfile.TemporaryDirectory(prefix="edgecut-") as folder,
-        tempfile.TemporaryFile() as stderr,
-    ):
-        spec_path = Path(folder) / "spec.json"
-        spec_path.write_text(json.dumps(spec), encoding="utf-8")
-        process = subprocess.Popen(
-            device_command("bench", str(spec_path)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=device_environment(),
-            start_new_session=True,  # so that its children can be ended with it
-        )
-        try:
-            stdout, _ = process.communicate(timeout=limit_s)
-            if process.returncode != 0:
-                raise ValueError(f"ended with exit code {process.returncode}")
-            report: dict[str, Any] = json.loads(stdout)
-            return report
-        except (subprocess.TimeoutExpired, ValueError) as error:
-            late = isinstance(error, subprocess.TimeoutExpired)
-            what = f"did not end within {limit_s:g} s" if late else str(error)
-            tail = stderr_tail(stderr)
-            raise EdgecutError(
-                f"the measurement {what}" + (f"; it said:\n{tail}" if tail else ""),
-                code="runtime-failed",
-                hint="`edgecut verify` shows whether each artifact runs at all",
-            ) from error
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        # The group may outlive its leader: a hung child of a bench that failed.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
