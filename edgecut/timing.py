@@ -18,6 +18,8 @@ from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
+from edgecut.roofline import Point, point
+from edgecut.roofs import Roof, roof_over
 
 FORMATS = {".tflite": "tflite", ".xml": "openvino", ".onnx": "onnx"}
 
@@ -28,7 +30,8 @@ class Timing:
 
     ``speed_up`` is the median latency of the full network's artifact over the cut one's,
     ``macs_ratio`` what the MACs alone would promise. ``against`` is another file that took part,
-    and ``against_ratio`` its latency over the cut one's.
+    and ``against_ratio`` its latency over the cut one's. The points are where both stand under
+    the ``roof`` of this machine, where that is known.
     """
 
     artifact: str
@@ -37,6 +40,9 @@ class Timing:
     full_cost: Cost
     cut_cost: Cost
     speed_up: Ratio
+    full_point: Point | None = None
+    cut_point: Point | None = None
+    roof: Roof | None = None
     against: Measurement | None = None
     against_ratio: Ratio | None = None
 
@@ -66,6 +72,7 @@ def bench(
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
     against: Path | None = None,
+    under_roof: bool = True,
     tell: Tell = nobody,
 ) -> list[Timing]:
     """Latency on this machine of every artifact, interleaved with the full network's like it.
@@ -82,6 +89,7 @@ def bench(
         pin: the only cores that may be used.
         sustain_s: seconds to run each artifact for afterwards, without a pause.
         against: another ``.tflite``, ``.xml`` or ``.onnx`` file, to run in turn with them.
+        under_roof: measure the machine's peaks, too, unless they are known already.
         tell: told of progress.
 
     Returns:
@@ -94,9 +102,11 @@ def bench(
     other = [] if against is None else [_other(against)]
     full = tidy(opened.full())
     timings: list[Timing] = []
+    roofs: dict[tuple[str, int], Roof | None] = {}
     artifacts = opened.distinct
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
+        target = opened.target(artifact.target)
         with full_like(full, artifact, opened) as whole:
             contenders = [whole, *other, opened.contender(artifact, "cut")]
             for count in threads:
@@ -109,6 +119,10 @@ def bench(
                     pin=pin,
                     sustain_s=sustain_s,
                 )
+                if under_roof and (target.name, count) not in roofs:
+                    # Once for all: one that is disturbed is not kept from call to call.
+                    roofs[target.name, count] = roof_over(target, threads=count, pin=pin, tell=tell)
+                roof = roofs.get((target.name, count))
                 timings.append(
                     Timing(
                         artifact=artifact.path,
@@ -117,12 +131,29 @@ def bench(
                         full_cost=cost(full),
                         cut_cost=cost(opened.network),
                         speed_up=ratio(first, last),
+                        full_point=_point(full, artifact.scheme, first, roof),
+                        cut_point=_point(opened.network, artifact.scheme, last, roof),
+                        roof=roof,
                         against=beside[0] if beside else None,
                         against_ratio=ratio(beside[0], last) if beside else None,
                     )
                 )
     tell("bench", most, most)
     return timings
+
+
+def _point(network: Network, scheme: str, measured: Measurement, roof: Roof | None) -> Point | None:
+    """Where a network's artifact stands under the roof; None where its scheme has none."""
+    peak = None if roof is None else roof.rate(scheme)
+    if roof is None or peak is None:
+        return None
+    return point(
+        network,
+        scheme,
+        latency_ms=measured.median_ms,
+        peak_gmacs_per_s=peak,
+        bandwidth_gb_per_s=roof.bandwidth_gb_per_s,
+    )
 
 
 @contextmanager
