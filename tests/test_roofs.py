@@ -1,4 +1,4 @@
-"""The roof over a machine: measured once, kept where nothing disturbed it, never believed blindly."""
+"""The roof over a machine: measured once, kept where nothing disturbed it, never believed."""
 
 from __future__ import annotations
 
