@@ -1,0 +1,108 @@
+"""Why a conversation with a device ended before its time, in words that help."""
+
+from __future__ import annotations
+
+import re
+
+from edgecut.errors import EdgecutError
+from edgecut.measure.record import printable
+
+# What ssh or the bootstrap says, the code, the fault, and the way out; the first that fits holds.
+_KNOWN = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed",
+        "host-key-changed",
+        "{name} shows another host key than before",
+        "if the device was installed anew, remove its old key with ssh-keygen -R and connect once "
+        "by hand; otherwise another machine stands in its place",
+    ),
+    (
+        r"Host key verification failed",
+        "unknown-host-key",
+        "the host key of {name} is not known",
+        "connect once by hand with ssh, and compare the fingerprint that it shows with the "
+        "device's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there)",
+    ),
+    (
+        r"Permission denied|Too many authentication failures|No more authentication methods",
+        "login-refused",
+        "{name} does not let you in",
+        "edgecut never asks for a password: set up a key with ssh-copy-id, or load it into the "
+        "agent with ssh-add; ssh by hand must work without a question",
+    ),
+    (
+        r"Bad configuration option|bad configuration options|Bad owner or permissions",
+        "bad-ssh-configuration",
+        "ssh does not accept its configuration, on the way to {name}",
+        "see that ssh by hand reaches the device",
+    ),
+    (
+        r"edgecut-python (?P<version>[0-9.]+)",
+        "missing-on-device",
+        "{name} has Python {version}, and Python 3.9 or newer is needed",
+        'install a newer one there, and give it in devices.toml: python = "python3.11"',
+    ),
+    (
+        r"Could not resolve|Connection refused|timed out|Timeout|No route|unreachable",
+        "device-unreachable",
+        "{name} cannot be reached",
+        "see that it is switched on, in the network, and that ssh by hand reaches it",
+    ),
+)
+_NO_PYTHON = (
+    "missing-on-device",
+    "{name} has no such Python",
+    "install python3 there (apt install python3), or give its path in devices.toml: "
+    'python = "venv/bin/python"',
+)
+_OTHERWISE = (
+    "device-unreachable",
+    "{name} did not start a benchmark",
+    "see that ssh by hand reaches it and runs python3 there",
+)
+_LOST = {
+    "ended": "the connection to {name} was lost",
+    "silent": "{name} is silent, the connection is taken for lost",
+    "late": "{name} lives, and does not answer",
+    "nonsense": "{name} did not answer as agreed",
+}
+
+
+def gone_error(name: str, stage: str, why: str, code: int | None, said: str) -> EdgecutError:
+    """The error for a conversation that ended too early.
+
+    Args:
+        name: what to call the device.
+        stage: ``connecting``, ``copying`` or ``measuring``.
+        why: as in ``channel.Gone``.
+        code: the exit code of ssh; 255 is its own, any other the device's.
+        said: the last that came on its stderr.
+    """
+    if why == "stopped":
+        return EdgecutError(f"the benchmark on {name} was stopped", code="stopped", where=name)
+    said = printable(said)
+    if stage == "connecting" and why == "ended":
+        return _no_contact(name, code, said)
+    return EdgecutError(
+        _LOST[why].format(name=name) + f" while {stage}" + _quoted(said),
+        code="device-lost",
+        where=name,
+        hint="nothing was measured; what was begun there ends by itself within a minute; see "
+        "whether the device was restarted, and whether its network and power supply hold",
+    )
+
+
+def _no_contact(name: str, code: int | None, said: str) -> EdgecutError:
+    kind, message, hint = _NO_PYTHON if code in (126, 127) else _OTHERWISE
+    found: dict[str, str] = {}
+    for pattern, known, fault, way_out in _KNOWN:
+        if match := re.search(pattern, said):
+            kind, message, hint, found = known, fault, way_out, match.groupdict()
+            break
+    return EdgecutError(
+        message.format(name=name, **found) + _quoted(said), code=kind, where=name, hint=hint
+    )
+
+
+def _quoted(said: str) -> str:
+    return f"; ssh said:\n{said}" if said else ""

@@ -1,0 +1,56 @@
+"""What the tests of remote benchmarks measure, and how they ask for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecut.errors import EdgecutError
+from edgecut.measure.remote import Remote, bench_on, pack
+from tests import tiny_artifacts as tiny
+
+
+def remote(host: str = "device", **changes: Any) -> Remote:
+    """The device of the tests, whose Python is this one."""
+    return Remote(**{"destination": host, "python": sys.executable, **changes})
+
+
+def spec(folder: Path, *, seconds: float = 0.3, **changes: Any) -> dict[str, Any]:
+    """A spec of ``device.py bench`` for the tiny TFLite artifact, with its path here."""
+    pytest.importorskip("ai_edge_litert", reason="needs edgecut[tflite]")
+    inputs, outputs = tiny.nhwc_ports()
+    entry = {
+        "name": "tiny",
+        "path": str(tiny.write_tflite(folder)),
+        "format": "tflite",
+        "threads": 1,
+        "device": "CPU",
+        "inputs": [p.to_json() for p in inputs],
+        "outputs": [p.to_json() for p in outputs],
+    }
+    return {
+        "artifacts": [{**entry, **changes}],
+        "duration_s": seconds,
+        "warm_up_s": 0.05,
+        "burst_s": 0.05,
+        "pause_s": 0.01,
+    }
+
+
+def bench(
+    folder: Path, on: Remote | None = None, *, seconds: float = 0.3, **how: Any
+) -> dict[str, Any]:
+    """Measure the tiny artifact on a device."""
+    packed, files = pack(spec(folder, seconds=seconds))
+    return bench_on(on or remote(), packed, files, **{"timeout_s": 60.0, **how})
+
+
+def refused(code: str, folder: Path, on: Remote | None = None, **how: Any) -> EdgecutError:
+    """Measure the tiny artifact, which must fail with this error."""
+    with pytest.raises(EdgecutError) as caught:
+        bench(folder, on, **how)
+    assert caught.value.code == code, caught.value.message
+    return caught.value
