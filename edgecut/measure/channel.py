@@ -147,11 +147,11 @@ class Channel:
             content += chunk
         return bytes(content)
 
-    def ending(self) -> tuple[int | None, str]:
-        """The exit code of the ssh process, None while it has none, and the last that it said."""
+    def ending(self, gone: Gone) -> tuple[int | None, str]:
+        """The exit code of the ssh process, None where it does not end, and the last it said."""
         code = None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(_GRACE_S)
+            code = self._process.wait(_GRACE_S if gone.why == "ended" else 0)
         return code, stderr_tail(self._stderr)
 
     def close(self) -> None:

@@ -167,9 +167,10 @@ def bench_on(
                 stay.copy(contents)
                 return read_record(stay.run(timeout_s), where=remote.name)
             except Gone as gone:
-                error = gone_error(remote.name, stay.stage, gone.why, *channel.ending())
+                error = gone_error(remote.name, stay.stage, gone.why, *channel.ending(gone))
                 first_contact = attempt == 1 and stay.stage == "connecting"
-                if gone.why == "stopped" or first_contact or stay.stage == "measuring":
+                lost = gone.why in ("ended", "silent", "late")
+                if not lost or first_contact or stay.stage == "measuring":
                     raise error from gone
         stop.wait(BACK_OFF_S * 2 ** (attempt - 1))
     raise error
