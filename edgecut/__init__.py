@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgecut.appraise import bench, evaluate
+    from edgecut.appraise import evaluate
     from edgecut.bundle import gains
     from edgecut.errors import EdgecutError
     from edgecut.pipeline import build, cut, verify
@@ -48,7 +48,7 @@ _HOMES = {
     "SampleSource": "source",
     "Source": "source",
     "load": "source",
-    "bench": "appraise",
+    "bench": "timing",
     "evaluate": "appraise",
     "gains": "bundle",
     "build": "pipeline",

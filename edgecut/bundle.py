@@ -29,6 +29,8 @@ MANIFEST = "manifest.json"
 REPORT = "report.json"
 LABELS = "labels.txt"
 CUT = "cut.onnx"
+RECORDS = "records"
+"""The folder of what was measured, which a new build takes over; see ``edgecut.records``."""
 PACKAGES = (
     *("edgecut", "onnx", "onnx-ir", "onnxsim", "onnxruntime", "numpy"),
     *("ai-edge-litert", "ai-edge-quantizer", "openvino", "nncf", "torch"),
@@ -40,7 +42,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside ``out`` that takes its place once everything in it is done.
 
     Whatever goes wrong, Ctrl-C too, leaves ``out`` as it was. An older bundle is replaced if there
-    is nothing in it that edgecut did not write; any other folder is not touched.
+    is nothing in it that edgecut did not write, and its records are kept; any other folder is not
+    touched.
 
     Raises:
         EdgecutError: ``output-exists`` or ``unwritable-output``.
@@ -72,7 +75,7 @@ def _foreign(out: Path) -> str:
         return ""
     if not out.is_dir():
         return "a file in its place"
-    ours = {MANIFEST, REPORT, LABELS, CUT}
+    ours = {MANIFEST, REPORT, LABELS, CUT, RECORDS}
     try:
         manifest = read_json(out / MANIFEST, MANIFEST_SCHEMA)
         for artifact in map(artifact_from_json, manifest["artifacts"]):
@@ -85,6 +88,8 @@ def _foreign(out: Path) -> str:
 def _swap(partial: Path, out: Path) -> None:
     old = partial.with_name(partial.name + ".old")
     try:
+        if (out / RECORDS).is_dir():
+            shutil.copytree(out / RECORDS, partial / RECORDS)
         if out.exists():
             os.replace(out, old)
         os.replace(partial, out)

@@ -6,28 +6,39 @@
 It takes Python 3.9 to 3.13 and nothing of edgecut, so that it can be copied to a device.
 
 An *entry* is ``{"path", "format", "threads", "device", "inputs", "outputs"}``: ``format`` is
-``tflite``, ``openvino`` or ``onnx``, the ports are what ``edgecut.artifact.Port.to_json`` gives,
-and a relative path is taken from the folder of the spec.
+``tflite``, ``openvino`` or ``onnx``, the ports are what ``edgecut.artifact.Port.to_json`` gives
+(null: as the file says), and a relative path is taken from the folder of the spec.
 
 ``serve``: the spec is one entry. One JSON line tells the runtime and its version. After that,
 every request is one ``.npy`` per declared input, in the network's layout, on stdin; its answer is
 one ``.npy`` per declared output, in the network's layout, on stdout. End of input ends it.
 
-``bench``: the spec is ``{"artifacts": [entry with "name", ...], "duration_s", "warm_up_s",
-"burst_s", "pause_s"}``. Every artifact has a process of its own; they run short bursts in turn
-(A B A B ...), so that what disturbs the machine disturbs all of them alike.
+``bench``: the spec is ``{"artifacts": [entry with "name" and "files", ...], "duration_s",
+"warm_up_s", "burst_s", "pause_s", "precision", "pin", "sustain_s"}``. Every artifact has a process
+of its own; they run short bursts in turn (A B A B ...), so that what disturbs the machine disturbs
+all of them alike. It ends after ``duration_s`` for each, or as soon as every median, and every
+ratio of medians to the first artifact, is known to the share ``precision`` (null: it does not end
+early). ``pin`` lists the cores that may be used (null: all). ``sustain_s`` runs the last artifact
+alone for that long afterwards. ``files`` are all files of the artifact: they are digested before
+they are loaded and after the last run.
+
+Nothing is judged here: the report holds what was seen, and the host says what may be concluded.
 """
 
 from __future__ import annotations
 
 import gc
+import glob
+import hashlib
 import io
 import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from typing import IO, Any
 
@@ -35,17 +46,23 @@ import numpy as np
 
 MINIMUM_ROUNDS = 5
 MAXIMUM_RUNS = 1000  # of one burst, so that reports on very fast artifacts stay small
+WATCH_S = 1.0  # between two looks at the clock and the temperature
 
-# Each runtime has: library() -> (module, package, version); inputs and outputs, the facts of every
-# tensor by name; feed(name, array), invoke(), fetch(name) -> array.
+# Each runtime reads the file when it is made. compile() prepares it to run, and gives it inputs and
+# outputs, the facts of every tensor by name. Further: library() -> (module, package, version);
+# feed(name, array), invoke(), fetch(name) -> array; CACHES, whether it can keep what it compiled.
 
 
 class _Tflite:
     """A TFLite file on LiteRT, or on the older tflite-runtime. Tensors are found by name."""
 
+    CACHES = False
+
     def __init__(self, path: str, threads: int, device: str) -> None:
         module, self.runtime, self.version = self.library()
         self._interpreter = module.Interpreter(model_path=path, num_threads=threads)
+
+    def compile(self) -> None:
         self._interpreter.allocate_tensors()
         self.inputs = self._named("input")
         self.outputs = self._named("output")
@@ -87,15 +104,22 @@ class _Tflite:
 class _OpenVino:
     """An OpenVINO IR on one of OpenVINO's devices. Tensors are found by name."""
 
+    CACHES = True
+
     def __init__(self, path: str, threads: int, device: str) -> None:
         openvino, self.runtime, self.version = self.library()
-        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if device == "CPU":
             # Some CPUs would otherwise run a float32 artifact in bfloat16 or float16 unasked.
-            options.update(INFERENCE_NUM_THREADS=threads, INFERENCE_PRECISION_HINT="f32")
-        core = openvino.Core()
-        compiled = core.compile_model(core.read_model(path), device, options)
-        self._tensor = openvino.Tensor
+            self._options.update(INFERENCE_NUM_THREADS=threads, INFERENCE_PRECISION_HINT="f32")
+        self._tensor, self._core, self._device = openvino.Tensor, openvino.Core(), device
+        self._model = self._core.read_model(path)
+
+    def cache_in(self, folder: str) -> None:
+        self._core.set_property({"CACHE_DIR": folder})
+
+    def compile(self) -> None:
+        compiled = self._core.compile_model(self._model, self._device, self._options)
         self._request = compiled.create_infer_request()
         self.inputs = _openvino_facts(compiled.inputs)
         self.outputs = _openvino_facts(compiled.outputs)
@@ -124,16 +148,20 @@ class _OpenVino:
 
 
 class _OnnxRuntime:
-    """An ONNX file on ONNX Runtime's CPU provider."""
+    """An ONNX file on ONNX Runtime's CPU provider, which reads and prepares in one go."""
+
+    CACHES = False
 
     def __init__(self, path: str, threads: int, device: str) -> None:
-        onnxruntime, self.runtime, self.version = self.library()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
+        self._module, self.runtime, self.version = self.library()
+        self._path, self._options = path, self._module.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.inter_op_num_threads = 1
+        self._options.log_severity_level = 3
+
+    def compile(self) -> None:
+        self._session = self._module.InferenceSession(
+            self._path, self._options, providers=["CPUExecutionProvider"]
         )
         self.inputs = {v.name: _onnx_facts(v) for v in self._session.get_inputs()}
         self.outputs = {v.name: _onnx_facts(v) for v in self._session.get_outputs()}
@@ -200,13 +228,27 @@ def _onnx_facts(value: Any) -> dict[str, Any]:
     return {"shape": list(value.shape), "dtype": dtype}
 
 
+def read(entry: dict[str, Any]) -> Any:
+    """The entry's runtime with its file read, and not compiled yet."""
+    runtime = RUNTIMES[entry["format"]]
+    return runtime(entry["path"], entry.get("threads", 1), entry.get("device") or "CPU")
+
+
 class Loaded:
     """An artifact on its runtime, spoken to in the network's layout and in real values."""
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.inputs, self.outputs = entry["inputs"], entry["outputs"]
-        runtime = RUNTIMES[entry["format"]]
-        self.runtime = runtime(entry["path"], entry.get("threads", 1), entry.get("device") or "CPU")
+        started = time.perf_counter_ns()
+        self.runtime = read(entry)
+        loaded = time.perf_counter_ns()
+        self.runtime.compile()
+        self.load_ms = (loaded - started) / 1e6
+        self.compile_ms = (time.perf_counter_ns() - loaded) / 1e6
+        if self.inputs is None:
+            self.inputs = as_described(self.runtime.inputs)
+        if self.outputs is None:
+            self.outputs = as_described(self.runtime.outputs)
         for port in self.inputs:
             check_port(port, self.runtime.inputs, "input")
         for port in self.outputs:
@@ -222,6 +264,20 @@ class Loaded:
         self.feed(arrays)
         self.runtime.invoke()
         return [to_network(self.runtime.fetch(p["artifact_name"]), p) for p in self.outputs]
+
+
+def as_described(tensors: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Ports that take and give tensors just as the file describes them."""
+    ports = []
+    for name, facts in tensors.items():
+        if not all(isinstance(d, int) and d > 0 for d in facts["shape"]):
+            raise ValueError(f"the shape of '{name}' is not fixed: {facts['shape']}")
+        port = {"network_name": name, "artifact_name": name, "scale": None, "zero_point": None}
+        port.update(
+            (key, facts[key]) for key in ("shape", "dtype", "scale", "zero_point") if key in facts
+        )
+        ports.append({**port, "permutation": list(range(len(facts["shape"])))})
+    return ports
 
 
 def check_port(port: dict[str, Any], tensors: dict[str, dict[str, Any]], side: str) -> None:
@@ -312,38 +368,105 @@ def bench(spec_path: str) -> None:
     """Time the artifacts of the spec in turn, and print the report."""
     channel = take_stdout()
     spec = read_spec(spec_path)
+    entries = [located(entry, spec_path) for entry in spec["artifacts"]]
+    pin(spec.get("pin"))
     environment = describe_machine()
-    before = describe_moment()
+    cached_ms = [cached_compile_ms(entry) for entry in entries]
     children: list[Child] = []
     try:
-        for entry in spec["artifacts"]:
+        for entry in entries:
             # One after the other: a load must not be disturbed by another's.
-            children.append(Child({**located(entry, spec_path), "warm_up_s": spec["warm_up_s"]}))
-        bursts = interleave(children, spec)
+            children.append(Child({**entry, "warm_up_s": spec["warm_up_s"]}))
+        watch = Watch()
+        before = describe_moment(children)
+        bursts = interleave(children, spec, watch)
+        after = describe_moment(children)
+        sustained = children[-1].sustain(spec["sustain_s"]) if spec.get("sustain_s") else None
     finally:
         for child in children:
             child.close()
     artifacts = [
-        {**child.facts, "name": child.name, "bursts_ns": bursts[i]}
+        {
+            **child.facts,
+            "name": child.name,
+            "cached_compile_ms": cached_ms[i],
+            "sha256_after": digest(entries[i]["files"]),
+            "bursts": bursts[i],
+        }
         for i, child in enumerate(children)
     ]
-    environment.update(before=before, after=describe_moment())
-    send(channel, {"artifacts": artifacts, "environment": environment})
+    environment.update(before=before, during=watch.seen, after=after)
+    send(channel, {"artifacts": artifacts, "environment": environment, "sustained": sustained})
 
 
-def interleave(children: list[Child], spec: dict[str, Any]) -> list[list[list[int]]]:
-    """Bursts of all children in turn; for each child, for each round, nanoseconds."""
+def interleave(
+    children: list[Child], spec: dict[str, Any], watch: Watch
+) -> list[list[dict[str, Any]]]:
+    """Bursts of all children in turn; for each child, for each round, what ``Child.burst`` says."""
     slowest_s = max(child.facts["warm_ns"] for child in children) / 1e9
     # A burst spends one run on settling, so it is never shorter than two runs.
     burst_s = max(spec["burst_s"], 2 * slowest_s)
     rounds = max(MINIMUM_ROUNDS, math.ceil(spec["duration_s"] / burst_s))
-    bursts: list[list[list[int]]] = [[] for _ in children]
+    bursts: list[list[dict[str, Any]]] = [[] for _ in children]
     for _ in range(rounds):
         for i, child in enumerate(children):
             runs = round(burst_s * 1e9 / child.facts["warm_ns"])
             bursts[i].append(child.burst(min(max(1, runs), MAXIMUM_RUNS)))
             time.sleep(spec["pause_s"])  # idle thread pools spin for a while before they sleep
+        watch.look()
+        if spec.get("precision") and precise(bursts, spec["precision"]):
+            break
     return bursts
+
+
+def precise(bursts: list[list[dict[str, Any]]], precision: float) -> bool:
+    """Whether every median, and every ratio to the first artifact, is known to that share."""
+    medians = np.array([[np.median(burst["ns"]) for burst in own] for own in bursts])
+    known = [*medians, *(medians[1:] / medians[0])]
+    return all(half_width(values) <= precision * float(np.median(values)) for values in known)
+
+
+def half_width(values: Any) -> float:
+    """Half the 95 % interval of a median, by order statistics; infinite for too few values.
+
+    The median lies between the k-th smallest and the k-th largest value with probability
+    1 - 2 P(B < k), B binomial(n, 1/2); k by the normal approximation (Conover 1999, 3.2).
+    """
+    count = len(values)
+    rank = round((count - 1.96 * math.sqrt(count)) / 2)
+    if rank < 1:
+        return math.inf
+    ordered = np.sort(values)
+    return float(ordered[count - rank] - ordered[rank - 1]) / 2
+
+
+def cached_compile_ms(entry: dict[str, Any]) -> float | None:
+    """Milliseconds to compile what the runtime has compiled before; None where it keeps nothing."""
+    if not RUNTIMES[entry["format"]].CACHES:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):  # the first one fills the cache
+            child = Child({**entry, "cache": folder})
+            child.close()
+    return float(child.facts["compile_ms"])
+
+
+def digest(files: list[str]) -> str:
+    """SHA-256 of the files, one behind the other, in hexadecimal."""
+    found = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()
+
+
+def pin(cores: list[int] | None) -> None:
+    """Let this process and its children run on these cores only."""
+    if cores is not None:
+        if not hasattr(os, "sched_setaffinity"):
+            raise ValueError("this system cannot pin a process to cores")
+        os.sched_setaffinity(0, cores)
 
 
 class Child:
@@ -356,6 +479,7 @@ class Child:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
+        self.process_id = self._process.pid
         self.facts = self._ask(entry)
 
     def _ask(self, question: Any) -> Any:
@@ -372,11 +496,15 @@ class Child:
             raise RuntimeError(f"the process of '{self.name}' ended with exit code {code}")
         return json.loads(answer)
 
-    def burst(self, runs: int) -> list[int]:
-        """Nanoseconds of that many runs."""
-        answer = self._ask(runs)
-        self.facts["peak_memory_bytes"] = answer["peak_memory_bytes"]
-        return list(answer["ns"])
+    def burst(self, runs: int) -> dict[str, Any]:
+        """That many runs: ``ns`` of each, and what the process spent and waited meanwhile."""
+        answer: dict[str, Any] = self._ask({"runs": runs})
+        self.facts["peak_memory_bytes"] = answer.pop("peak_memory_bytes")
+        return answer
+
+    def sustain(self, seconds: float) -> list[dict[str, Any]]:
+        """Runs without a pause: for each second of it the median, and the machine's state."""
+        return list(self._ask({"sustain_s": seconds}))
 
     def close(self) -> None:
         """End the process, by force where it does not end at once, and reap it."""
@@ -394,33 +522,80 @@ class Child:
 
 
 def burst() -> None:
-    """The child of ``bench``: load, warm up, then run as often as each line of input says."""
+    """The child of ``bench``: load, warm up, then run as each line of input says."""
     channel = take_stdout()
     entry = json.loads(sys.stdin.readline())
     started = time.perf_counter_ns()
     RUNTIMES[entry["format"]].library()
-    imported = time.perf_counter_ns()
+    import_ms = (time.perf_counter_ns() - started) / 1e6
+    if "cache" in entry:
+        send(channel, {"compile_ms": compile_in(entry["cache"], entry)})
+        return
+    sha256 = digest(entry["files"])
     memory = memory_bytes("VmRSS")
-    loading = time.perf_counter_ns()
     loaded = Loaded(entry)
-    load_ms = (time.perf_counter_ns() - loading) / 1e6
     loaded.feed(noise(loaded.inputs))
     gc.disable()
     first_ns = timed(loaded.runtime, 1)[0]
     facts = {
         "runtime": loaded.runtime.runtime,
         "version": loaded.runtime.version,
-        "import_ms": (imported - started) / 1e6,
-        "load_ms": load_ms,
+        "threads": entry.get("threads", 1),
+        "sha256": sha256,
+        "import_ms": import_ms,
+        "load_ms": loaded.load_ms,
+        "compile_ms": loaded.compile_ms,
         "first_ms": first_ns / 1e6,
         "memory_before_load_bytes": memory,
         "warm_ns": warm_up(loaded.runtime, entry["warm_up_s"]),
     }
     send(channel, facts)
     for line in sys.stdin:
-        loaded.runtime.invoke()  # not counted: caches are cold after another's burst
-        ns = timed(loaded.runtime, int(line))
-        send(channel, {"ns": ns, "peak_memory_bytes": memory_bytes("VmHWM")})
+        asked = json.loads(line)
+        if "sustain_s" in asked:
+            send(channel, sustained(loaded.runtime, asked["sustain_s"]))
+        else:
+            send(channel, watched(loaded.runtime, asked["runs"]))
+
+
+def compile_in(folder: str, entry: dict[str, Any]) -> float:
+    """Milliseconds to compile with a cache in that folder."""
+    runtime = read(entry)
+    runtime.cache_in(folder)
+    started = time.perf_counter_ns()
+    runtime.compile()
+    return (time.perf_counter_ns() - started) / 1e6
+
+
+def watched(runtime: Any, runs: int) -> dict[str, Any]:
+    """Runs, and how the process fared: on cores (all threads), and waiting for one."""
+    runtime.invoke()  # not counted: caches are cold after another's burst
+    waited, on_cores = waited_ns(), time.process_time_ns()
+    started = time.perf_counter_ns()
+    ns = timed(runtime, runs)
+    wall = time.perf_counter_ns() - started
+    on_cores, still = time.process_time_ns() - on_cores, waited_ns()
+    return {
+        "ns": ns,
+        "wall_ns": wall,
+        "on_cores_ns": on_cores,
+        "waited_ns": None if waited is None or still is None else still - waited,
+        "peak_memory_bytes": memory_bytes("VmHWM"),
+    }
+
+
+def sustained(runtime: Any, seconds: float) -> list[dict[str, Any]]:
+    """Runs for that long; for each second the median and count of runs, clock and temperature."""
+    started = time.perf_counter()
+    curve = []
+    while (now := time.perf_counter()) < started + seconds:
+        ns: list[int] = []
+        while time.perf_counter() < now + WATCH_S:
+            ns += timed(runtime, 1)
+        curve.append(
+            {"s": now - started, "median_ns": float(np.median(ns)), "runs": len(ns), **clocks()}
+        )
+    return curve
 
 
 def timed(runtime: Any, runs: int) -> list[int]:
@@ -473,30 +648,195 @@ def memory_bytes(field: str) -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+class Watch:
+    """Looks at the machine's state now and then, not more often than it matters."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.monotonic()
+        self.seen: list[dict[str, Any]] = [{"s": 0.0, **clocks()}]
+
+    def look(self) -> None:
+        """Note the state, if the last look is long enough ago."""
+        now = time.monotonic()
+        if now - self._last >= WATCH_S:
+            self._last = now
+            self.seen.append({"s": now - self._started, **clocks()})
+
+
 def describe_machine() -> dict[str, Any]:
     """What stays the same during a run. No host name: a report may be published."""
     affinity = getattr(os, "sched_getaffinity", None)
+    governors = {_text(path) for path in glob.glob(CORES + "/cpufreq/scaling_governor")}
     return {
         "cpu": cpu_model(),
         "architecture": platform.machine(),
         "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "pinned": sorted(affinity(0)) if affinity else None,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or None,
+        "governor": ", ".join(sorted(governors)) or None,
+        "power": power_source(),
+        "emulator": emulator(),
+        "virtual_machine": virtual_machine(),
+        "container": container(),
+        "quota_cores": quota_cores(),
     }
 
 
-def describe_moment() -> dict[str, Any]:
-    """What changes: the time, the load average, the first core's clock and temperature."""
-    frequency = _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
-    temperature = _text("/sys/class/thermal/thermal_zone0/temp")
+def describe_moment(children: list[Child]) -> dict[str, Any]:
+    """What changes: time, load, clock, temperature; and counters, whose differences tell.
+
+    Those are seconds that all cores were busy, that a hypervisor took, and that these children and
+    this process used; and how often a quota or heat held the processor back.
+    """
+    ids = [os.getpid(), *(child.process_id for child in children)]
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "monotonic_s": time.monotonic(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "frequency_mhz": int(frequency) / 1e3 if frequency else None,
-        "temperature_c": int(temperature) / 1e3 if temperature else None,
+        **clocks(),
+        **busy_seconds(),
+        "own_s": sum(process_seconds(process_id) for process_id in ids),
+        "quota_throttled": quota_throttled(),
+        "heat_throttled": heat_throttled(),
+        "firmware_throttled": firmware_throttled(),
     }
+
+
+CORES = "/sys/devices/system/cpu/cpu[0-9]*"
+
+
+def clocks() -> dict[str, float | None]:
+    """The fastest core's clock and the hottest zone's temperature, None where nothing tells."""
+    speeds = [int(text) / 1e3 for text in _texts(CORES + "/cpufreq/scaling_cur_freq")]
+    if not speeds:
+        speeds = [float(value) for value in _fields("/proc/cpuinfo", "cpu MHz")]
+    heats = [int(text) / 1e3 for text in _texts("/sys/class/thermal/thermal_zone*/temp")]
+    return {
+        "frequency_mhz": max(speeds) if speeds else None,
+        "temperature_c": max(heats) if heats else None,
+    }
+
+
+def busy_seconds() -> dict[str, Any]:
+    """Since the start of the machine: ``busy_s`` and ``steal_s`` of all ``cores_of_machine``."""
+    lines = _text("/proc/stat").splitlines()
+    if not lines or not lines[0].startswith("cpu "):
+        return {"busy_s": None, "steal_s": None, "cores_of_machine": None}
+    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
+    ticks = [int(field) for field in lines[0].split()[1:9]]
+    hertz = os.sysconf("SC_CLK_TCK")
+    steal = ticks[7] if len(ticks) > STEAL else 0
+    return {
+        "busy_s": (sum(ticks) - ticks[3] - ticks[4] - steal) / hertz,
+        "steal_s": steal / hertz,
+        "cores_of_machine": sum(line.startswith("cpu") for line in lines) - 1,
+    }
+
+
+STEAL = 7
+
+
+def process_seconds(process_id: int) -> float:
+    """Seconds that a process spent on cores; 0 where the system does not tell."""
+    # The name in the second field may hold spaces and parentheses.
+    fields = _text(f"/proc/{process_id}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def waited_ns() -> int | None:
+    """Nanoseconds that this process' threads were ready to run and had no core."""
+    found = [text.split()[1] for text in _texts("/proc/self/task/*/schedstat")]
+    return sum(map(int, found)) if found else None
+
+
+def power_source() -> str | None:
+    """``mains`` or ``battery``; None where nothing tells."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for path in glob.glob("/sys/class/power_supply/*"):
+        kind = _text(path + "/type")
+        kinds.setdefault(kind, []).append((_text(path + "/online"), _text(path + "/status")))
+    if any(online == "1" for online, _ in kinds.get("Mains", []) + kinds.get("USB", [])):
+        return "mains"
+    if any(status == "Discharging" for _, status in kinds.get("Battery", [])):
+        return "battery"
+    return None
+
+
+def emulator() -> str | None:
+    """Which program plays the processor; None where none is known to."""
+    # In user mode, QEMU answers for the program, but the kernel knows who really runs.
+    name = next(iter(_fields("/proc/self/status", "Name")), "")
+    if name.startswith("qemu-"):
+        return name
+    if "QEMU TCG" in _text("/proc/cpuinfo") or "QEMU Virtual CPU" in _text("/proc/cpuinfo"):
+        return "qemu-system"
+    return None
+
+
+def virtual_machine() -> str | None:
+    """Whose virtual machine this is; None where it is none, or does not show."""
+    vendor = _text("/sys/class/dmi/id/sys_vendor")
+    flags = next(iter(_fields("/proc/cpuinfo", "flags")), "").split()
+    board = _text("/proc/device-tree/compatible")
+    if "hypervisor" in flags or "linux,dummy-virt" in board:
+        return vendor or "unknown"
+    return _text("/sys/hypervisor/type") or None
+
+
+def container() -> str | None:
+    """The kind of container that this runs in; None where none shows."""
+    for path, kind in (("/.dockerenv", "docker"), ("/run/.containerenv", "podman")):
+        if os.path.exists(path):
+            return kind
+    groups = _text("/proc/1/cgroup")
+    for kind in ("docker", "kubepods", "lxc"):
+        if kind in groups:
+            return kind
+    return os.environ.get("container") or None  # noqa: SIM112 - systemd spells it so
+
+
+def quota_cores() -> float | None:
+    """How many cores' time the control group may use; None where it is not limited."""
+    quota, _, period = _group_text("cpu.max").partition(" ")
+    if not period:
+        quota, period = _group_text("cpu.cfs_quota_us"), _group_text("cpu.cfs_period_us")
+    limited = quota.isdigit() and period.isdigit() and int(period) > 0
+    return int(quota) / int(period) if limited else None
+
+
+def quota_throttled() -> int | None:
+    """How often the control group had used up its quota."""
+    words = _group_text("cpu.stat").split()
+    return int(words[words.index("nr_throttled") + 1]) if "nr_throttled" in words else None
+
+
+def heat_throttled() -> int | None:
+    """How often cores were slowed down because of heat."""
+    counts = _texts(CORES + "/thermal_throttle/*_throttle_count")
+    return sum(map(int, counts)) if counts else None
+
+
+def firmware_throttled() -> int | None:
+    """The bits of a Raspberry Pi's ``vcgencmd get_throttled``."""
+    command = shutil.which("vcgencmd")
+    if command is None:
+        return None
+    try:
+        told = subprocess.run(
+            [command, "get_throttled"], capture_output=True, text=True, timeout=5, check=True
+        ).stdout
+        return int(told.partition("=")[2], 16)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _group_text(name: str) -> str:
+    """A file of this process' control group, of version 2 or 1."""
+    own = _text("/proc/self/cgroup").rpartition("::")[2]
+    folders = (f"/sys/fs/cgroup{own}", "/sys/fs/cgroup", "/sys/fs/cgroup/cpu")
+    return next(filter(None, (_text(f"{folder}/{name}") for folder in folders)), "")
 
 
 def cpu_model() -> str:
@@ -506,6 +846,17 @@ def cpu_model() -> str:
         if not board and line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return board or platform.processor() or platform.machine()
+
+
+def _fields(path: str, name: str) -> list[str]:
+    """The values of all lines ``name: value`` of a file."""
+    split = (line.partition(":") for line in _text(path).splitlines())
+    return [value.strip() for key, _, value in split if key.strip() == name]
+
+
+def _texts(pattern: str) -> list[str]:
+    """The contents of all files that match, without those that cannot be read."""
+    return [text for text in map(_text, sorted(glob.glob(pattern))) if text]
 
 
 def _text(path: str) -> str:
@@ -526,7 +877,9 @@ def read_spec(path: str) -> dict[str, Any]:
 def located(entry: dict[str, Any], spec_path: str) -> dict[str, Any]:
     """The entry with its path taken from the folder of the spec."""
     folder = os.path.dirname(os.path.abspath(spec_path))
-    return {**entry, "path": os.path.join(folder, entry["path"])}
+    path = os.path.join(folder, entry["path"])
+    files = [os.path.join(folder, name) for name in entry.get("files", [path])]
+    return {**entry, "path": path, "files": files}
 
 
 def take_stdout() -> IO[bytes]:

@@ -32,7 +32,7 @@ class EdgecutWarning(UserWarning):
 
 
 class QualityGateMissed(EdgecutError):
-    """The artifacts were written, but one of them is worse than was asked for."""
+    """What was asked for is there, but it is worse than it must be."""
 
     exit_code = 3
 

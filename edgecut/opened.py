@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,8 +38,14 @@ class OpenBundle:
     source: Source
     source_given: bool
     source_digest: str
+    versions: Mapping[str, str]
     samples: SampleSource | None
     targets: tuple[str, ...]
+
+    @property
+    def distinct(self) -> list[Artifact]:
+        """One artifact for each file, whatever targets share it."""
+        return list({artifact.path: artifact for artifact in self.artifacts}.values())
 
     def target(self, name: str) -> Target:
         """The target of an artifact, read again from where the build read it."""
@@ -121,6 +127,7 @@ def _opened(
         source=replace(recorded, model=model, trust=True) if model else recorded,
         source_given=model is not None,
         source_digest=manifest["source_sha256"],
+        versions={str(name): str(version) for name, version in manifest["versions"].items()},
         samples=SampleSource.from_json(samples, folder) if samples else None,
         targets=tuple(TargetSource.from_json(t, folder).target for t in report["targets"]),
     )

@@ -91,20 +91,20 @@ def open_runtime(
 def entry_of(
     path: Path,
     format: str,
-    inputs: Sequence[Port],
-    outputs: Sequence[Port],
+    inputs: Sequence[Port] | None,
+    outputs: Sequence[Port] | None,
     *,
     threads: int,
     device: str,
 ) -> dict[str, Any]:
-    """The artifact as ``device.py`` wants it described."""
+    """The artifact as ``device.py`` wants it described; without ports, as its file says."""
     return {
         "path": str(path.resolve()),
         "format": format,
         "threads": threads,
         "device": device,
-        "inputs": [port.to_json() for port in inputs],
-        "outputs": [port.to_json() for port in outputs],
+        "inputs": None if inputs is None else [port.to_json() for port in inputs],
+        "outputs": None if outputs is None else [port.to_json() for port in outputs],
     }
 
 

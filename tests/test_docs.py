@@ -35,11 +35,13 @@ from edgecut import (
 )
 from edgecut import verification as verification_module
 from edgecut.cli import bench as bench_command
+from edgecut.cli import compare as compare_command
 from edgecut.cli import cut as cut_command
 from edgecut.cli import inspect as inspect_command
 from edgecut.cli import tree as tree_command
 from edgecut.cli import verify as verify_command
 from edgecut.cli.main import COMMANDS, group
+from edgecut.measure import comparison, latency, statistics
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "reference" / "cli.md"
@@ -201,7 +203,14 @@ def all_keys() -> set[str]:
     values = (
         *(verification_module.Verification, demand.Refusal, source.Source, source.SampleSource),
         *(source.TargetSource, recipe.Recipe, recipe.Detections, category_set.CategorySet),
-        *(target.Target, target.Int8, target.Peak),
+        *(
+            target.Target,
+            target.Int8,
+            target.Peak,
+            statistics.Summary,
+            latency.Ratio,
+            comparison.Change,
+        ),
     )
     writers: tuple[Callable[..., Any], ...] = (
         *(pipeline._write_papers, bundle.artifact_to_json, bundle.cost_to_json),
@@ -209,7 +218,9 @@ def all_keys() -> set[str]:
             category_json.to_json,
             tree_command.as_json,
             artifact.Port.to_json,
-            bench_command.as_json,
+            *(bench_command.as_json, bench_command._rows, bench_command._ratios),
+            latency.Measurement.to_json,
+            compare_command.as_json,
             cut_command.summary,
         ),
     )

@@ -18,7 +18,7 @@ PACKAGE = Path(edgecut.__file__).parent
 # except where NEIGHBOURS says so.
 LEVELS = (
     {"errors", "progress", "quiet"},
-    {"attention", "taxonomy", "shipped", "table"},
+    {"attention", "saving", "shipped", "table", "taxonomy"},
     {"calibration", "keep", "taxonomy_file"},
     {"agreement", "artifact", "categories", "network", "device", "keeper", "tflite_file"},
     {"category_json", "category_set", "coco", "edit", "target", "recipe"},
@@ -30,8 +30,8 @@ LEVELS = (
         *("measure", "passes", "quantise", "verification"),
     },
     {"cutout", "source", "bundle", "produce", "nested"},
-    {"branch_cost", "opened"},
-    {"pipeline", "appraise"},
+    {"branch_cost", "opened", "records"},
+    {"pipeline", "appraise", "report", "timing"},
     {"cli"},
     {"__main__"},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,80 +12,172 @@ import click
 from edgecut.cli import options, render
 
 if TYPE_CHECKING:
-    from edgecut.appraise import Timing
+    from collections.abc import Iterator
+
     from edgecut.cost import Cost
     from edgecut.measure.latency import Measurement, Ratio
+    from edgecut.timing import Timing
+
+STATE = ("before", "during", "after")
+"""What of an environment is of one run alone."""
+UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
+LONGEST_S = 24 * 3600
+
+
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers, separated by commas."""
+
+    name = "numbers"
+
+    def __init__(self, smallest: int) -> None:
+        self.smallest = smallest
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The numbers of a text, each one once."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        if not all(part.isdecimal() and int(part) >= self.smallest for part in parts):
+            self.fail(f"'{value}' is not numbers from {self.smallest} up: 1 or 1,2,4", param, ctx)
+        return tuple(dict.fromkeys(map(int, parts)))
+
+
+class Seconds(click.ParamType[float]):
+    """A time: 90, 90s, 10m or 1h."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value.strip())
+        seconds = float(found[1]) * UNITS_S[found[2]] if found else 0.0
+        if not 0 < seconds <= LONGEST_S:
+            self.fail(f"'{value}' is no time up to a day: 90s, 10m or 1h", param, ctx)
+        return seconds
 
 
 @click.command(name="bench")
 @click.argument("folder")
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
-    default=1,
+    type=Numbers(1),
+    metavar="N,..",
+    default="1",
     show_default=True,
-    help="CPU threads of the runtimes.",
+    help="CPU threads of the runtimes: a run for each number.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True, max=3600),
     default=5.0,
     show_default=True,
-    help="How long to run each artifact.",
+    help="How long to run each artifact, at most.",
+)
+@click.option(
+    "--precision",
+    type=click.FloatRange(min=0.01, max=50),
+    metavar="PERCENT",
+    help="End as soon as medians and ratios are known so well.",
+)
+@click.option("--pin", type=Numbers(0), metavar="CORE,..", help="The only cores to use.")
+@click.option(
+    "--sustain", type=Seconds(), metavar="TIME", help="Then run each on its own: 10m, 1h."
+)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Another .tflite, .xml or .onnx, run in turn with each.",
 )
 @options.replaced_model
 @options.as_json
-def command(folder: str, threads: int, seconds: float, model: str | None, json_: bool) -> None:
+def command(
+    folder: str,
+    threads: tuple[int, ...],
+    seconds: float,
+    precision: float | None,
+    pin: tuple[int, ...] | None,
+    sustain: float | None,
+    against: Path | None,
+    model: str | None,
+    json_: bool,
+) -> None:
     """Time every artifact in FOLDER on this machine, interleaved with the full network's like it.
 
     The latency is the runtime's own invocation alone, without preprocessing. It tells of this
-    machine, not of the target that the artifact was built for.
+    machine, not of the target that the artifact was built for. Whatever spoils it makes it
+    INVALID, with the reason.
     """
-    from edgecut import appraise
+    from edgecut import timing
 
     with render.progress() as tell:
-        timings = appraise.bench(
-            Path(folder), model=model, threads=threads, duration_s=seconds, tell=tell
+        timings = timing.bench(
+            Path(folder),
+            model=model,
+            threads=threads,
+            duration_s=seconds,
+            precision=None if precision is None else precision / 100,
+            pin=pin,
+            sustain_s=sustain or 0.0,
+            against=against,
+            tell=tell,
         )
+    record = {"schema": "edgecut.bench/1", **as_json(timings)}
+    render.keep(Path(folder), "bench", record)
     if json_:
-        render.print_json({"schema": "edgecut.bench/0", **as_json(timings)})
+        render.print_json(record)
         return
     show(timings)
 
 
 def as_json(timings: list[Timing]) -> dict[str, Any]:
     """The measurements as plain values, raw samples included."""
-    rows = []
-    for timing in timings:
-        for network, cost, measured in _sides(timing):
-            rows.append(
-                {
-                    "artifact": timing.artifact,
-                    "network": network,
-                    "threads": measured.threads,
-                    "median_ms": measured.median_ms,
-                    "p90_ms": measured.p90_ms,
-                    "p99_ms": measured.p99_ms,
-                    "gmacs": cost.gmacs,
-                    "achieved_gmacs_per_s": rate(cost, measured),
-                    "runtime": f"{measured.runtime} {measured.version}",
-                    "bursts_ms": [list(burst) for burst in measured.bursts_ms],
-                    "verdict": "INVALID" if measured.reasons else "VALID",
-                    "reasons": list(measured.reasons),
-                }
-            )
-    ratios = [
-        {
+    everything = [one for timing in timings for one in timing.measurements]
+    environment = dict(everything[0].environment) if everything else {}
+    return {
+        "verdict": "INVALID" if any(one.reasons for one in everything) else "VALID",
+        "environment": {k: v for k, v in environment.items() if k not in STATE},
+        "rows": [row for timing in timings for row in _rows(timing)],
+        "ratios": [row for timing in timings for row in _ratios(timing)],
+    }
+
+
+def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
+    """One row for each measurement."""
+    for network, cost, measured in _sides(timing):
+        told = measured.to_json()
+        del told["name"]
+        yield {
             "artifact": timing.artifact,
-            "speed_up": timing.speed_up.ratio,
-            "low": timing.speed_up.low,
-            "high": timing.speed_up.high,
-            "macs_ratio": timing.macs_ratio,
+            "network": network,
+            "gmacs": None if cost is None else cost.gmacs,
+            "achieved_gmacs_per_s": None if cost is None else rate(cost, measured),
+            "realisation": timing.realisation if network == "cut" else None,
+            **told,
+            "runtime": f"{measured.runtime} {measured.version}",
+            "state": {name: measured.environment[name] for name in STATE},
         }
-        for timing in timings
-    ]
-    environment = dict(timings[0].cut.environment) if timings else {}
-    return {"environment": environment, "rows": rows, "ratios": ratios}
+
+
+def _ratios(timing: Timing) -> Iterator[dict[str, Any]]:
+    """Each ratio to the cut's latency."""
+    promised = {"full": timing.macs_ratio}
+    for found in (timing.speed_up, timing.against_ratio):
+        if found is not None:
+            macs = promised.get(found.of)
+            yield {
+                "artifact": timing.artifact,
+                "threads": timing.cut.threads,
+                **asdict(found),
+                "macs_ratio": macs,
+                "realisation": None if macs is None else found.ratio / macs,
+            }
 
 
 def rate(cost: Cost, measured: Measurement) -> float:
@@ -97,43 +190,79 @@ def show(timings: list[Timing]) -> None:
     if not timings:
         return
     first = timings[0]
+    several = len({timing.cut.threads for timing in timings}) > 1
+    beside = first.against is not None
     rows = [
         (
             timing.artifact,
+            *([str(timing.cut.threads)] if several else []),
             f"{timing.full.median_ms:#.4g}",
-            f"{timing.full.p90_ms:#.4g}",
             f"{timing.cut.median_ms:#.4g}",
             f"{timing.cut.p90_ms:#.4g}",
+            f"{timing.cut.p99_ms:#.4g}",
+            _memory(timing.cut),
             f"{rate(timing.cut_cost, timing.cut):.1f}",
             _gain(timing.speed_up),
+            f"{timing.realisation:.2f}",
+            *([_gain(timing.against_ratio)] if timing.against_ratio else []),
         )
         for timing in timings
     ]
-    columns = ("artifact", ">full ms", ">p90", ">cut ms", ">p90", ">GMAC/s", "full / cut")
-    render.print_table(
-        f"Median latency on this machine, full and cut in turn, threads: {first.cut.threads}",
-        columns,
-        rows,
+    columns = (
+        "artifact",
+        *([">threads"] if several else []),
+        *(">full ms", ">cut ms", ">p90", ">p99", ">MB", ">GMAC/s", "full / cut", ">realised"),
+        *(["against / cut"] if beside else []),
     )
+    threads = "" if several else f", threads: {first.cut.threads}"
+    title = f"Median latency on this machine, full and cut in turn{threads}"
+    render.print_table(title, columns, rows)
     click.echo(
-        f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: "
-        f"MACs alone promise {first.macs_ratio:.3f} x; GMAC/s is the cut's"
+        f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: MACs alone "
+        f"promise {first.macs_ratio:.3f} x, and 'realised' is how much of that came true; MB and "
+        "GMAC/s are the cut's"
     )
     for timing in timings:
-        # One of each kind: the reasons of the two sides mostly differ in their numbers alone.
-        reasons = {
-            re.split(r"[\d:]", r)[0]: r for m in (timing.full, timing.cut) for r in m.reasons
-        }
+        _show_sustained(timing)
+    _show_doubts(timings, several)
+
+
+def _show_sustained(timing: Timing) -> None:
+    """What became of the latency when the artifact ran without a pause."""
+    curve = timing.cut.sustained
+    if curve:
+        start, end = curve[0]["median_ns"] / 1e6, curve[-1]["median_ns"] / 1e6
+        slowest = max(second["median_ns"] for second in curve) / 1e6
+        click.echo(
+            f"sustained {timing.artifact}: {start:#.4g} ms at first, {end:#.4g} ms after "
+            f"{curve[-1]['s'] + 1:.0f} s, {slowest:#.4g} ms at worst"
+        )
+
+
+def _show_doubts(timings: list[Timing], several: bool) -> None:
+    """Every reason not to believe a number; what all share is said once."""
+    from edgecut.measure.environment import remarks
+
+    if known := list(remarks(timings[0].cut.environment)):
+        click.echo(f"This machine: {', '.join(known)}.")
+    for timing in timings:
+        # One of each kind: the reasons of the sides mostly differ in their numbers alone.
+        reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}
         if reasons:
-            click.echo(f"INVALID {timing.artifact}: {'; '.join(reasons.values())}")
+            threads = f", threads: {timing.cut.threads}" if several else ""
+            click.echo(f"INVALID {timing.artifact}{threads}: {'; '.join(reasons.values())}")
 
 
 def _gain(gain: Ratio) -> str:
     return f"{gain.ratio:.2f} x ({gain.low:.2f} to {gain.high:.2f})"
 
 
-def _sides(timing: Timing) -> tuple[tuple[str, Cost, Measurement], ...]:
-    return (
-        ("full", timing.full_cost, timing.full),
-        ("cut", timing.cut_cost, timing.cut),
-    )
+def _memory(measured: Measurement) -> str:
+    return "-" if measured.memory_bytes is None else f"{measured.memory_bytes / 1e6:.1f}"
+
+
+def _sides(timing: Timing) -> Iterator[tuple[str, Cost | None, Measurement]]:
+    yield "full", timing.full_cost, timing.full
+    yield "cut", timing.cut_cost, timing.cut
+    if timing.against is not None:
+        yield "against", None, timing.against

@@ -57,8 +57,11 @@ def command(
             gains=_gains_of(gains),
             tell=tell,
         )
+    record = {"schema": "edgecut.evaluate/1", "rows": rows}
+    if not gains:
+        render.keep(Path(folder), "evaluate", record)
     if json_:
-        render.print_json({"schema": "edgecut.evaluate/1", "rows": rows})
+        render.print_json(record)
         return
     show(rows)
 

@@ -29,9 +29,11 @@ edgecut build yolox_nano.onnx --labels coco80 --keep person,car \\
 COMMANDS = {
     "bench": "Time the artifacts of a build on this machine.",
     "build": "Cut a model and write verified artifacts for devices.",
+    "compare": "Say what became slower between two benchmarks.",
     "cut": "Cut a model to the categories you keep.",
     "evaluate": "Judge full, cut and artifacts by accuracy.",
     "inspect": "Show a model's categories and what they cost.",
+    "report": "Tell all that is known of a build, as a page, too.",
     "train": "Train a network that cuts well.",
     "targets": "List the devices that edgecut knows.",
     "tree": "Show a tree of categories and what its branches cost.",

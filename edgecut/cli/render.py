@@ -7,8 +7,9 @@ import json
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -24,6 +25,16 @@ PLAIN_SECONDS = 60.0
 def print_json(data: Any) -> None:
     """Print a value as JSON."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def keep(folder: Path, command: str, data: Mapping[str, Any]) -> None:
+    """Keep a measurement beside the bundle; where that cannot be, it is a note, not an error."""
+    from edgecut import records
+
+    try:
+        click.echo(f"  kept as {records.keep(folder, command, data)}", err=True)
+    except EdgecutError as error:
+        click.echo(f"note: not kept for `edgecut report`: {error.message}", err=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

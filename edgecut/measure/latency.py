@@ -8,16 +8,18 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecut.artifact import Port
 from edgecut.errors import EdgecutError
+from edgecut.measure import environment as environments
+from edgecut.measure import statistics
+from edgecut.measure.statistics import CONFIDENCE, Summary, burst_medians, interval
 from edgecut.runtimes import (
     device_command,
     device_environment,
@@ -31,29 +33,54 @@ MAX_SPREAD = 0.5
 MAX_DRIFT = 0.15
 BURST_S = 0.1
 PAUSE_S = 0.02
-CONFIDENCE = 0.95
-_RESAMPLES = 2000
+MAX_CHANCE = 0.01
+"""A trend that chance alone gives more often than that is none."""
+MAX_WAITED = 0.02
+"""The share of its time that a process may be ready to run and have no core."""
+MAX_STOPPED = 0.05
+"""The share of its time that a process may neither run nor wait for a core."""
+HANDOVER_MS = {"openvino": 0.1}
+"""What a run may take beside the processor: OpenVINO wakes a thread of its own and waits for it."""
+
+
+# What a measurement holds just as the device says it.
+_AS_TOLD = (
+    *("name", "runtime", "version", "threads", "import_ms", "load_ms", "compile_ms"),
+    *("cached_compile_ms", "first_ms", "peak_memory_bytes", "memory_before_load_bytes"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """An artifact that takes part in a measurement, under a name of its own."""
+    """An artifact that takes part in a measurement, under a name of its own.
+
+    Without ports its tensors are taken as the file describes them. ``files`` are all of its files
+    (by default ``path`` alone), and ``digest`` is what SHA-256 gives for them, one behind the
+    other; ``verified_on`` maps each package that its build used to its version. Where these two
+    are told, what was measured must be what was built and verified.
+    """
 
     name: str
     path: Path
     format: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[Port, ...] | None
+    outputs: tuple[Port, ...] | None
     device: str = "CPU"
+    files: tuple[Path, ...] = ()
+    digest: str | None = None
+    verified_on: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """What one contender took. ``bursts_ms`` holds every raw sample, burst by burst, in order.
 
-    ``load_ms`` is creating the runtime's model (compilation included), without importing the
-    runtime; ``first_ms`` the first invocation. Memory is resident memory of a process that holds
-    only this artifact, Python and the runtime; None where the system does not tell.
+    ``import_ms`` is loading the runtime itself; ``load_ms`` reading the artifact, which lies in the
+    system's cache already; ``compile_ms`` preparing it to run, ``cached_compile_ms`` the same
+    where the runtime kept what it had prepared (None where it cannot); ``first_ms`` the first run.
+    Memory is resident memory of a process that holds only this artifact, Python and the runtime;
+    None where the system does not tell. ``sustained`` has an entry for each second of a sustained
+    run.
     """
 
     name: str
@@ -63,16 +90,24 @@ class Measurement:
     bursts_ms: tuple[tuple[float, ...], ...]
     import_ms: float
     load_ms: float
+    compile_ms: float
+    cached_compile_ms: float | None
     first_ms: float
     peak_memory_bytes: int | None
     memory_before_load_bytes: int | None
     environment: Mapping[str, Any]
     reasons: tuple[str, ...]
+    sustained: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def samples_ms(self) -> tuple[float, ...]:
         """All samples in the order in which they were taken."""
         return tuple(sample for burst in self.bursts_ms for sample in burst)
+
+    @property
+    def summary(self) -> Summary:
+        """The statistics of all samples."""
+        return statistics.summary(self.bursts_ms)
 
     @property
     def median_ms(self) -> float:
@@ -90,28 +125,36 @@ class Measurement:
         return float(np.percentile(self.samples_ms, 99))
 
     @property
+    def memory_bytes(self) -> int | None:
+        """Peak memory above that of a process with the runtime and no artifact."""
+        if self.peak_memory_bytes is None or self.memory_before_load_bytes is None:
+            return None
+        return self.peak_memory_bytes - self.memory_before_load_bytes
+
+    @property
     def verdict(self) -> str:
         """``VALID``, or ``INVALID`` where ``reasons`` says why."""
         return "INVALID" if self.reasons else "VALID"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, raw samples included."""
+        """Plain values, raw samples included, without the environment."""
         return {
             "name": self.name,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
-            "median_ms": self.median_ms,
-            "p90_ms": self.p90_ms,
-            "p99_ms": self.p99_ms,
+            **asdict(self.summary),
             "import_ms": self.import_ms,
             "load_ms": self.load_ms,
+            "compile_ms": self.compile_ms,
+            "cached_compile_ms": self.cached_compile_ms,
             "first_ms": self.first_ms,
+            "memory_bytes": self.memory_bytes,
             "peak_memory_bytes": self.peak_memory_bytes,
             "memory_before_load_bytes": self.memory_before_load_bytes,
             "runtime": self.runtime,
             "version": self.version,
             "threads": self.threads,
-            "environment": dict(self.environment),
+            "sustained": [dict(second) for second in self.sustained],
             "bursts_ms": [list(burst) for burst in self.bursts_ms],
         }
 
@@ -141,6 +184,9 @@ def measure(
     threads: int = 1,
     duration_s: float = 5.0,
     warm_up_s: float = 0.5,
+    precision: float | None = None,
+    pin: Sequence[int] | None = None,
+    sustain_s: float = 0.0,
     timeout_s: float | None = None,
 ) -> list[Measurement]:
     """Time the contenders in turn, each in a fresh process, through ``device.py bench``.
@@ -150,38 +196,64 @@ def measure(
         threads: CPU threads of the runtimes.
         duration_s: seconds of measuring for each contender.
         warm_up_s: seconds of running before that.
+        precision: end as soon as every median, and its ratio to the first contender's, is known
+            to this share (half a 95 % interval).
+        pin: the only cores that may be used.
+        sustain_s: seconds to run the last contender for afterwards, without a pause.
         timeout_s: seconds after which all is given up; by default ample for slow compilation.
 
     Returns:
         One measurement for each contender, in order.
 
     Raises:
-        EdgecutError: ``bad-measurement`` (no contenders, equal names, no duration),
+        EdgecutError: ``bad-measurement`` (no contenders, equal names, no duration, no such core),
             ``missing-package``, ``unknown-format``, ``artifact-not-found``, ``runtime-failed``.
     """
     _check(contenders, threads, duration_s, warm_up_s)
-    entries = [
-        {
-            "name": c.name,
-            **entry_of(c.path, c.format, c.inputs, c.outputs, threads=threads, device=c.device),
-        }
-        for c in contenders
-    ]
+    _check_wishes(precision, pin)
     spec = {
-        "artifacts": entries,
+        "artifacts": [_entry(contender, threads) for contender in contenders],
         "duration_s": duration_s,
         "warm_up_s": warm_up_s,
         "burst_s": min(BURST_S, duration_s / 10),
         "pause_s": PAUSE_S,
+        "precision": precision,
+        "pin": None if pin is None else list(pin),
+        "sustain_s": sustain_s,
     }
-    limit_s = timeout_s or len(contenders) * (180.0 + 3 * warm_up_s + 10 * duration_s)
-    return read_report(_bench(spec, limit_s), threads=threads)
+    limit_s = timeout_s or sustain_s + len(contenders) * (180.0 + 3 * warm_up_s + 10 * duration_s)
+    return read_report(_bench(spec, limit_s), contenders)
 
 
-def read_report(report: Mapping[str, Any], *, threads: int) -> list[Measurement]:
-    """The measurements in a report of ``device.py bench``, here or on a device."""
-    environment = report["environment"]
-    return [_measurement(a, environment, threads) for a in report["artifacts"]]
+def _entry(contender: Contender, threads: int) -> dict[str, Any]:
+    entry = entry_of(
+        contender.path,
+        contender.format,
+        contender.inputs,
+        contender.outputs,
+        threads=threads,
+        device=contender.device,
+    )
+    files = [str(path.resolve()) for path in contender.files or (contender.path,)]
+    return {"name": contender.name, **entry, "files": files}
+
+
+def read_report(report: Mapping[str, Any], contenders: Sequence[Contender]) -> list[Measurement]:
+    """The measurements of these contenders in a report of ``device.py bench``, here or elsewhere.
+
+    Raises:
+        EdgecutError: ``bad-report`` unless it tells of these contenders.
+    """
+    names = [artifact["name"] for artifact in report["artifacts"]]
+    if names != [contender.name for contender in contenders]:
+        raise EdgecutError(f"the report tells of {names}, not of what was asked", code="bad-report")
+    found = [
+        _measurement(artifact, contender, report["environment"])
+        for artifact, contender in zip(report["artifacts"], contenders, strict=True)
+    ]
+    if report.get("sustained"):
+        found[-1] = replace(found[-1], sustained=tuple(report["sustained"]))
+    return found
 
 
 def ratio(of: Measurement, to: Measurement) -> Ratio:
@@ -200,75 +272,89 @@ def ratio(of: Measurement, to: Measurement) -> Ratio:
             code="not-interleaved",
             hint="measure both in one call",
         )
-    rounds = _burst_medians(of.bursts_ms) / _burst_medians(to.bursts_ms)
-    picks = np.random.default_rng(0).integers(0, len(rounds), size=(_RESAMPLES, len(rounds)))
-    tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(np.median(rounds[picks], axis=1), [tail, 100 - tail])
+    rounds = burst_medians(of.bursts_ms) / burst_medians(to.bursts_ms)
+    low, high = interval(rounds)
     return Ratio(
         of=of.name,
         to=to.name,
         ratio=float(np.median(rounds)),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         confidence=CONFIDENCE,
         pairs=len(rounds),
         reasons=tuple(f"{m.name}: {reason}" for m in (of, to) for reason in m.reasons),
     )
 
 
-def doubts(
-    bursts_ms: Sequence[Sequence[float]], environment: Mapping[str, Any], threads: int
-) -> tuple[str, ...]:
-    """Why a measurement should not be believed; empty where nothing speaks against it."""
-    samples = np.concatenate([np.asarray(burst, dtype=np.float64) for burst in bursts_ms])
-    load, cores = environment["before"]["load_average"], environment["cores"]
-    found = []
-    if len(samples) < MIN_SAMPLES:
-        found.append(f"only {len(samples)} samples, {MIN_SAMPLES} are needed: measure longer")
-    if load is not None and cores and load > cores:
-        found.append(f"the load average was {load:.1f} on {cores} cores before the run")
-    if cores and threads > cores:
-        found.append(f"{threads} threads on {cores} cores")
-    low, middle, high = np.percentile(samples, [10, 50, 90])
-    if (spread := (high - low) / middle) > MAX_SPREAD:
-        found.append(f"the samples spread too far: (p90 - p10) / median = {spread:.0%}")
-    if (drift := _drift(_burst_medians(bursts_ms))) > MAX_DRIFT:
-        found.append(f"the latency drifted by {drift:.0%} from the first third to the last")
-    return tuple(found)
-
-
-def _drift(medians: NDArray[np.float64]) -> float:
-    third = max(1, len(medians) // 3)
-    first, last = np.median(medians[:third]), np.median(medians[-third:])
-    return float(abs(last / first - 1))
-
-
-def _burst_medians(bursts_ms: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    return np.array([np.median(burst) for burst in bursts_ms])
-
-
 def _measurement(
-    artifact: Mapping[str, Any], environment: Mapping[str, Any], threads: int
+    artifact: Mapping[str, Any], contender: Contender, environment: Mapping[str, Any]
 ) -> Measurement:
-    bursts_ms = tuple(tuple(ns / 1e6 for ns in burst) for burst in artifact["bursts_ns"])
+    bursts_ms = tuple(tuple(ns / 1e6 for ns in burst["ns"]) for burst in artifact["bursts"])
     return Measurement(
-        name=artifact["name"],
-        runtime=artifact["runtime"],
-        version=artifact["version"],
-        threads=threads,
+        **{name: artifact[name] for name in _AS_TOLD},
         bursts_ms=bursts_ms,
-        import_ms=artifact["import_ms"],
-        load_ms=artifact["load_ms"],
-        first_ms=artifact["first_ms"],
-        peak_memory_bytes=artifact["peak_memory_bytes"],
-        memory_before_load_bytes=artifact["memory_before_load_bytes"],
         environment=environment,
-        reasons=doubts(bursts_ms, environment, threads),
+        reasons=(
+            *_identity(artifact, contender),
+            *environments.disturbances(environment),
+            *_interruptions(artifact, contender, environment["cores"]),
+            *doubts(bursts_ms),
+        ),
     )
 
 
+def doubts(bursts_ms: statistics.Bursts) -> Iterator[str]:
+    """What speaks against the samples themselves."""
+    samples = np.concatenate([np.asarray(burst, dtype=np.float64) for burst in bursts_ms])
+    if len(samples) < MIN_SAMPLES:
+        yield f"only {len(samples)} samples, {MIN_SAMPLES} are needed: measure longer"
+    low, middle, high = np.percentile(samples, [10, 50, 90])
+    if (spread := (high - low) / middle) > MAX_SPREAD:
+        yield f"the samples spread too far: (p90 - p10) / median = {spread:.0%}"
+    moved, chance = statistics.drift(bursts_ms)
+    if abs(moved) > MAX_DRIFT and chance < MAX_CHANCE:
+        yield f"the latency drifted by {moved:+.0%} from the first third to the last"
+
+
+def _identity(artifact: Mapping[str, Any], contender: Contender) -> Iterator[str]:
+    """Whether it was what was built, on what it was verified with."""
+    digests = (artifact["sha256"], artifact["sha256_after"])
+    if contender.digest not in (None, artifact["sha256"]):
+        yield "the file is not the one that was built and verified"
+    elif digests[0] != digests[1]:
+        yield "the file was changed during the run"
+    if contender.verified_on is not None:
+        runtime, version = artifact["runtime"], artifact["version"]
+        verified = contender.verified_on.get(runtime)
+        if verified is None:
+            yield f"it was measured on {runtime}, where it was not verified"
+        elif verified != version:
+            yield f"it was measured on {runtime} {version}, and verified on {verified}"
+
+
+def _interruptions(
+    artifact: Mapping[str, Any], contender: Contender, cores: int | None
+) -> Iterator[str]:
+    """Whether the process could run when it wanted to."""
+    bursts, threads = artifact["bursts"], artifact["threads"]
+    if cores and threads > cores:
+        yield f"{threads} threads on {cores} cores"
+    wall = sum(burst["wall_ns"] for burst in bursts)
+    waited = sum(burst["waited_ns"] or 0 for burst in bursts) / threads
+    if waited > MAX_WAITED * wall:
+        yield f"it waited for a core for {waited / wall:.0%} of its time: other programs run"
+    runs = sum(len(burst["ns"]) for burst in bursts)
+    handover = runs * HANDOVER_MS.get(artifact["runtime"], 0.0) * 1e6
+    stopped = wall - sum(burst["on_cores_ns"] for burst in bursts) - waited - handover
+    if contender.device == "CPU" and stopped > MAX_STOPPED * wall:
+        yield f"it was stopped for {stopped / wall:.0%} of its time: something throttles it"
+
+
 def _check(
-    contenders: Sequence[Contender], threads: int, duration_s: float, warm_up_s: float
+    contenders: Sequence[Contender],
+    threads: int,
+    duration_s: float,
+    warm_up_s: float,
 ) -> None:
     names = [c.name for c in contenders]
     if not names or len(set(names)) < len(names):
@@ -286,6 +372,18 @@ def _check(
         require_runtime(contender.format)
         if not contender.path.is_file():
             raise EdgecutError(f"{contender.path} is not a file", code="artifact-not-found")
+
+
+def _check_wishes(precision: float | None, pin: Sequence[int] | None) -> None:
+    if precision is not None and not precision > 0:
+        raise EdgecutError(f"cannot measure to a precision of {precision}", code="bad-measurement")
+    there = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if pin is not None and (not pin or not set(pin) <= there):
+        raise EdgecutError(
+            f"cannot pin to the cores {', '.join(map(str, pin)) or 'none'}",
+            code="bad-measurement",
+            hint=f"this process may use {', '.join(map(str, sorted(there))) or 'any'}",
+        )
 
 
 def _bench(spec: Mapping[str, Any], limit_s: float) -> dict[str, Any]:

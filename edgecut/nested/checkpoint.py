@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,8 @@ from typing import Any
 
 import torch
 
+from edgecut import saving
 from edgecut.errors import EdgecutError
-
-PARTIAL = ".partial"
-"""What a file's name ends in while it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +63,13 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put a file in place whole, or leave what was there.
+    """Put a file of a run in place whole, or leave what was there.
 
     Raises:
         EdgecutError: ``cannot-save``.
     """
-    partial = path.with_name(path.name + PARTIAL)
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise EdgecutError(
-            f"cannot save {path}: {error.strerror or error}",
-            code="cannot-save",
-            hint="what was saved before is whole: make room, and give the same command again",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # it is gone where all went well
-            partial.unlink(missing_ok=True)
+    hint = "what was saved before is whole: make room, and give the same command again"
+    saving.save(path, data, hint=hint)
 
 
 def load(path: Path) -> Checkpoint:

@@ -8,10 +8,11 @@ from typing import Any
 
 from edgecut.errors import EdgecutError
 from edgecut.nested import checkpoint
-from edgecut.nested.checkpoint import PARTIAL, Identity
+from edgecut.nested.checkpoint import Identity
 from edgecut.nested.recipe import read
 from edgecut.nested.topology import DenseNet, NestedNet, network
 from edgecut.nested.training import CHECKPOINT
+from edgecut.saving import PARTIAL
 from edgecut.taxonomy import Taxonomy
 
 RECIPE, LOG, CURVES, METRICS = "recipe.toml", "log.json", "curves.png", "metrics.json"

@@ -382,7 +382,10 @@ def test_a_target_that_forbids_the_scheme(case: Case, tmp_path: Path) -> None:
     [
         *(("build", "--limit", value) for value in ("0", "-3", "many")),
         *(("evaluate", "--limit", value) for value in ("0", "1.5")),
-        *(("bench", "--threads", value) for value in ("0", "-1")),
+        *(("bench", "--threads", value) for value in ("0", "-1", "1,,2", "two")),
+        *(("bench", "--pin", value) for value in ("-1", "a", "")),
+        *(("bench", "--sustain", value) for value in ("0", "10x", "1e9", "25h")),
+        *(("bench", "--precision", value) for value in ("0", "60")),
         *(("bench", "--seconds", value) for value in ("-1", "0", "soon", "inf")),
     ],
 )
@@ -392,8 +395,21 @@ def test_numbers_out_of_range(command: str, option: str, value: str) -> None:
     assert f"Invalid value for '{option}'" in outcome.stderr
 
 
-def test_seconds_that_are_no_number(built_classifier: Path) -> None:
-    refused("bad-measurement", "bench", built_classifier, "--seconds", "nan")
+@pytest.mark.parametrize("option", ["--seconds", "--precision"])
+def test_what_is_no_number(built_classifier: Path, option: str) -> None:
+    refused("bad-measurement", "bench", built_classifier, option, "nan")
+
+
+def test_cores_that_are_not_there(built_classifier: Path) -> None:
+    refused("bad-measurement", "bench", built_classifier, "--pin", "4711")
+
+
+def test_other_files_that_cannot_run(built_classifier: Path, tmp_path: Path) -> None:
+    nothing = tmp_path / "none.tflite"
+    refused("artifact-not-found", "bench", built_classifier, "--against", nothing)
+    refused("unknown-format", "bench", built_classifier, "--against", tmp_path / "x.pt")
+    nothing.write_bytes(b"no model")
+    refused("runtime-failed", "bench", built_classifier, "--against", nothing)
 
 
 # Bundles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -229,18 +230,41 @@ def test_evaluate_tells_of_images_that_it_left_out(
 
 
 def test_bench(built: Path) -> None:
-    outcome = edgecut("bench", built, "--seconds", "0.2", "--json")
+    against = next(built.glob("*.int8.tflite"))
+    options = ("--seconds", "0.2", "--threads", "1,2", "--against", against)
+    outcome = edgecut("bench", built, *options, "--json")
     assert outcome.code == 0, outcome
     rows, ratios = outcome.json["rows"], outcome.json["ratios"]
     paths = {f"{stem}{suffix}" for stem in STEMS for suffix in (".tflite", ".xml")}
-    assert {(row["artifact"], row["network"]) for row in rows} == {
-        (path, network) for path in paths for network in ("full", "cut")
-    }
+    assert {(row["artifact"], row["network"], row["threads"]) for row in rows} == set(
+        itertools.product(paths, ("full", "cut", "against"), (1, 2))
+    )
     for row in rows:
-        assert 0 < row["median_ms"] <= row["p90_ms"]
-        assert row["achieved_gmacs_per_s"] == pytest.approx(row["gmacs"] / (row["median_ms"] / 1e3))
+        assert 0 < row["median_ms"] <= row["p90_ms"] <= row["p99_ms"]
+        assert row["low_ms"] <= row["high_ms"] and row["count"] >= row["effective"] > 0
         assert (row["verdict"] == "VALID") == (row["reasons"] == [])
-    assert {ratio["artifact"] for ratio in ratios} == paths
+        assert (row["cached_compile_ms"] is None) == row["runtime"].startswith("ai-edge-litert")
+        assert row["state"]["before"]["time"] <= row["state"]["after"]["time"]
+        if row["network"] != "against":
+            achieved = row["gmacs"] / (row["median_ms"] / 1e3)
+            assert row["achieved_gmacs_per_s"] == pytest.approx(achieved)
+    invalid = any(row["verdict"] == "INVALID" for row in rows)
+    assert outcome.json["verdict"] == ("INVALID" if invalid else "VALID")
+    assert {(one["artifact"], one["of"]) for one in ratios} == set(
+        itertools.product(paths, ("full", "against"))
+    )
+    for one in ratios:
+        assert one["low"] <= one["ratio"] <= one["high"]
+        if one["of"] == "full":
+            assert one["realisation"] == pytest.approx(one["ratio"] / one["macs_ratio"])
+
+
+def test_bench_shows_why_not_to_believe_it(built: Path) -> None:
+    outcome = edgecut("bench", built, "--seconds", "0.1", "--threads", "1,64", "--sustain", "1s")
+    assert outcome.code == 0, outcome
+    shown = " ".join(outcome.stdout.split())
+    assert ", threads: 64: " in shown and "64 threads on" in shown
+    assert "ms at first" in outcome.stdout
 
 
 def test_inspect(detecting: Case) -> None:

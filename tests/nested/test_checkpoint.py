@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from edgecut.errors import EdgecutError
 from edgecut.nested import checkpoint
 from edgecut.nested.checkpoint import Checkpoint, Identity
+from edgecut.saving import PARTIAL
 
 FIRST = Checkpoint(tensors={"a": torch.arange(6.0).reshape(2, 3)}, facts={"step": 1, "log": []})
 SECOND = Checkpoint(tensors={"a": torch.zeros(2, 3)}, facts={"step": 2, "log": [{"epoch": 1.0}]})
@@ -109,7 +110,7 @@ def test_stopped_while_it_is_written(path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_a_kill_left_is_written_over(path: Path) -> None:
-    path.with_name(path.name + checkpoint.PARTIAL).write_bytes(b"half")
+    path.with_name(path.name + PARTIAL).write_bytes(b"half")
     checkpoint.save(path, FIRST)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 

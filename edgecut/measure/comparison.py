@@ -1,0 +1,177 @@
+"""Two records of ``edgecut bench --json``: what became slower, if the two may be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut.errors import EdgecutError
+from edgecut.measure.statistics import CONFIDENCE, burst_medians
+
+SCHEMA = "edgecut.bench/1"
+LARGEST_BYTES = 1 << 30
+_RESAMPLES = 2000
+
+Row = Mapping[str, Any]
+Key = tuple[str, str, int]
+"""Artifact, network, threads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One artifact's latency in two records: the median of its bursts' medians.
+
+    ``low`` to ``high`` is the interval of ``ratio``, which is the new one over the old.
+    ``faults`` says why it cannot be judged: then it is neither slower nor as fast.
+    """
+
+    artifact: str
+    network: str
+    threads: int
+    old_ms: float
+    new_ms: float
+    ratio: float
+    low: float
+    high: float
+    faults: tuple[str, ...]
+
+    def slower(self, tolerance: float) -> bool:
+        """Whether it takes longer by more than that share, whatever chance did."""
+        return not self.faults and self.low > 1 + tolerance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What two records have in common, and what only one of them holds."""
+
+    changes: tuple[Change, ...]
+    only_old: tuple[Key, ...]
+    only_new: tuple[Key, ...]
+
+
+def compare(old: Path, new: Path) -> Comparison:
+    """The latencies of two records, row by row.
+
+    The interval of a ratio draws the bursts of each record by themselves: the two were not taken
+    in turn, so what changed on the machine between them is in the ratio, too.
+
+    Raises:
+        EdgecutError: ``bad-record`` for a file that is no such record, ``other-environment`` where
+            the machines or their settings differ, ``nothing-in-common``.
+    """
+    records = read(old), read(new)
+    first, second = (
+        _by_key(record, path) for record, path in zip(records, (old, new), strict=True)
+    )
+    if differences := _differences(records[0]["environment"], records[1]["environment"]):
+        raise EdgecutError(
+            f"{old} and {new} were measured in different environments: {'; '.join(differences)}",
+            code="other-environment",
+            hint="measure both on the same machine, set up alike",
+        )
+    common = [key for key in first if key in second]
+    if not common:
+        raise EdgecutError(
+            f"{old} and {new} have no artifact in common",
+            code="nothing-in-common",
+            hint="they must be measured at the same numbers of threads, too",
+        )
+    return Comparison(
+        changes=tuple(_change(key, first[key], second[key]) for key in common),
+        only_old=tuple(key for key in first if key not in second),
+        only_new=tuple(key for key in second if key not in first),
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A record, with what a comparison needs of it.
+
+    Raises:
+        EdgecutError: ``bad-record``.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ValueError("it is larger than 1 GiB")
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+            raise ValueError(f"it does not follow {SCHEMA}")
+        if not isinstance(record["environment"], dict) or not isinstance(record["rows"], list):
+            raise ValueError("its environment or rows are of the wrong kind")
+    except (OSError, ValueError, KeyError, RecursionError) as error:
+        raise _bad(path, error) from error
+    return record
+
+
+def _by_key(record: Mapping[str, Any], path: Path) -> dict[Key, Row]:
+    found: dict[Key, Row] = {}
+    for row in record["rows"]:
+        try:
+            key = (str(row["artifact"]), str(row["network"]), int(row["threads"]))
+            samples = np.concatenate([np.asarray(burst, dtype=float) for burst in row["bursts_ms"]])
+            if not (np.isfinite(samples) & (samples > 0)).all():
+                raise ValueError("a sample is not positive")
+            _ = (str(row["runtime"]), [str(reason) for reason in row["reasons"]])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _bad(path, error) from error
+        if key in found:
+            raise _bad(path, ValueError(f"{key} is there twice"))
+        found[key] = row
+    return found
+
+
+def _bad(path: Path, error: Exception) -> EdgecutError:
+    what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return EdgecutError(
+        f"{path} is no record of a benchmark: {what}",
+        code="bad-record",
+        where=str(path),
+        hint="write one with `edgecut bench --json > FILE`",
+    )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} {old.get(name)} and {new.get(name)}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _change(key: Key, old: Row, new: Row) -> Change:
+    medians = burst_medians(old["bursts_ms"]), burst_medians(new["bursts_ms"])
+    low, high = _interval(*medians)
+    faults = [
+        f"{which}: {reason}"
+        for which, row in (("old", old), ("new", new))
+        for reason in row["reasons"]
+    ]
+    if old["runtime"] != new["runtime"]:
+        faults.append(f"measured on {old['runtime']}, then on {new['runtime']}")
+    return Change(
+        artifact=key[0],
+        network=key[1],
+        threads=key[2],
+        old_ms=float(np.median(medians[0])),
+        new_ms=float(np.median(medians[1])),
+        ratio=float(np.median(medians[1]) / np.median(medians[0])),
+        low=low,
+        high=high,
+        faults=tuple(faults),
+    )
+
+
+def _interval(old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
+    """The interval of the ratio of the medians of bursts, by the bootstrap."""
+    random = np.random.default_rng(0)
+    drawn = [
+        np.median(values[random.integers(0, len(values), size=(_RESAMPLES, len(values)))], axis=1)
+        for values in (new, old)
+    ]
+    tail = (1 - CONFIDENCE) / 2 * 100
+    low, high = np.percentile(drawn[0] / drawn[1], [tail, 100 - tail])
+    return float(low), float(high)

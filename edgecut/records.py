@@ -1,0 +1,110 @@
+"""What was measured of a bundle, kept beside its artifacts: ``records/COMMAND[.DEVICE].json``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecut.bundle import MANIFEST, RECORDS
+from edgecut.errors import EdgecutError
+from edgecut.network import digest_of
+from edgecut.saving import save
+
+COMMANDS = ("bench", "profile", "evaluate")
+LARGEST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One command's findings about a bundle; ``device`` is empty for the machine it ran on.
+
+    ``stale`` where the bundle was built anew since: then it tells of other artifacts.
+    """
+
+    command: str
+    device: str
+    path: Path
+    stale: bool
+    data: Mapping[str, Any]
+
+
+def keep(folder: Path, command: str, data: Mapping[str, Any], *, device: str = "") -> Path:
+    """Write a record, in place of the last one of that command and device.
+
+    Raises:
+        EdgecutError: ``cannot-save``, ``not-a-bundle``.
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", device).strip("-")
+    path = folder / RECORDS / (f"{command}.{name}.json" if name else f"{command}.json")
+    text = json.dumps({**data, "device": device, "manifest_sha256": _build_of(folder)}, indent=1)
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+    save(path, f"{text}\n".encode())
+    return path
+
+
+def kept(folder: Path) -> list[Record]:
+    """All records of a bundle, by command, then by device.
+
+    Raises:
+        EdgecutError: ``bad-record``.
+    """
+    build = _build_of(folder)
+    found = []
+    for command in COMMANDS:
+        for path in sorted((folder / RECORDS).glob(f"{command}*.json")):
+            data = read(path, f"edgecut.{command}/1")
+            found.append(
+                Record(
+                    command=command,
+                    device=str(data.get("device", "")),
+                    path=path,
+                    stale=data.get("manifest_sha256") != build,
+                    data=data,
+                )
+            )
+    return found
+
+
+def read(path: Path, schema: str) -> dict[str, Any]:
+    """The record in a file.
+
+    Raises:
+        EdgecutError: ``bad-record`` unless it is a JSON object of that schema, up to 1 GiB.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise ValueError("it is larger than 1 GiB")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or data.get("schema") != schema:
+            raise ValueError(f"it does not follow {schema}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise bad(path, error) from error
+    return data
+
+
+def bad(path: Path, error: Exception) -> EdgecutError:
+    """The error of a file that does not hold what a record holds."""
+    what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return EdgecutError(
+        f"{path} is no record of a measurement: {what}",
+        code="bad-record",
+        where=str(path),
+        hint="measure again",
+    )
+
+
+def _build_of(folder: Path) -> str:
+    try:
+        return digest_of((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise EdgecutError(
+            f"{folder / MANIFEST} cannot be read: {error.strerror}",
+            code="not-a-bundle",
+            hint="give a folder that `edgecut build` wrote",
+        ) from error

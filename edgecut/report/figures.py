@@ -1,0 +1,216 @@
+"""What a report draws: latency against MACs, spread, drift, layers, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgecut.measure.statistics import burst_medians
+from edgecut.report.drawing import COLOURS, CUT, INK, MUTED, draw
+
+Row = Mapping[str, Any]
+WIDTH = 7.6
+"""Inches; the page scales it."""
+BARS = 15
+
+
+def latency(name: str, rows: Sequence[Row]) -> str:
+    """Median latency over GMACs, full to cut, beside what the MACs alone promise."""
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for place, (full, cut) in enumerate(_pairs(rows)):
+            x, y = (np.array([one[key] for one in (full, cut)]) for key in ("gmacs", "median_ms"))
+            axes.plot(x * 1e3, y, color=MUTED, linewidth=1, zorder=2)
+            promised = [y[0] * x[1] / x[0], y[0]]
+            label = "what the MACs promise" if not place else None
+            axes.plot(x[::-1] * 1e3, promised, ":", color=MUTED, linewidth=1, label=label)
+            for one in (full, cut):
+                _point(axes, one, one["gmacs"] * 1e3, label=None if place else one["network"])
+            axes.annotate(
+                f"{cut['artifact']}{_threads(rows, cut)}",
+                (x[0] * 1e3, y[0]),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        axes.set(xlabel="million multiply-accumulates", ylabel="median latency (ms)")
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.margins(x=0.28)
+        axes.set_xlim(left=0)
+        axes.legend(loc="upper left")
+
+    return draw(name, (WIDTH, 4.6), paint)
+
+
+def spread(name: str, rows: Sequence[Row]) -> str:
+    """The distribution of every sample: how large a share took no longer than that."""
+
+    def paint_one(axes: Any, group: Sequence[Row]) -> None:
+        for row in group:
+            samples = np.sort(np.concatenate([np.asarray(burst) for burst in row["bursts_ms"]]))
+            shown = np.unique(np.linspace(0, len(samples) - 1, 400).astype(int))
+            share = 100 * (shown + 1) / len(samples)
+            axes.step(samples[shown], share, where="post", color=COLOURS[row["network"]])
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda value, _: "")
+
+    return _small(name, rows, paint_one, ("latency (ms)", "% of the runs"))
+
+
+def drift(name: str, rows: Sequence[Row]) -> str:
+    """The median of each burst, in the order in which they were measured, over that of all."""
+
+    def paint_one(axes: Any, group: Sequence[Row]) -> None:
+        for row in group:
+            medians = burst_medians(row["bursts_ms"])
+            colour = COLOURS[row["network"]]
+            axes.plot(medians / np.median(medians), color=colour, linewidth=1)
+        axes.axhline(1, color=MUTED, linewidth=0.8)
+
+    return _small(name, rows, paint_one, ("burst", "of the median"))
+
+
+def sustained(name: str, rows: Sequence[Row]) -> str:
+    """Each second's median latency of a run without a pause."""
+
+    def paint_one(axes: Any, group: Sequence[Row]) -> None:
+        for row in group:
+            seconds = [second["s"] for second in row["sustained"]]
+            medians = [second["median_ns"] / 1e6 for second in row["sustained"]]
+            axes.plot(seconds, medians, color=COLOURS[row["network"]], linewidth=1)
+        axes.set_ylim(bottom=0)
+
+    return _small(name, rows, paint_one, ("seconds", "median latency (ms)"))
+
+
+def layers(name: str, operators: Sequence[Mapping[str, Any]]) -> str:
+    """The operators that take most of the time, the worst on top."""
+    worst = sorted(operators, key=lambda one: -one["share"])[:BARS]
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        places = range(len(worst))
+        axes.barh(places, [100 * one["share"] for one in worst], color=CUT, height=0.7)
+        axes.set_yticks(places, [_operator(one) for one in worst], fontsize=9)
+        for place, one in zip(places, worst, strict=True):
+            axes.annotate(
+                f"{one['median_ms']:.3f} ms",
+                (100 * one["share"], place),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.15)
+        axes.set_xlabel("% of the operators' time")
+
+    return draw(name, (WIDTH, 0.8 + 0.28 * len(worst)), paint)
+
+
+def accuracy(name: str, points: Sequence[tuple[str, str, float, float]], measure: str) -> str:
+    """Accuracy over median latency, of (artifact, network, ms, accuracy)."""
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for artifact, network, median_ms, value in points:
+            axes.plot(median_ms, value, "o", color=COLOURS[network])
+            axes.annotate(
+                artifact,
+                (median_ms, value),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        axes.set_xlim(left=0)
+        axes.margins(x=0.3, y=0.2)
+        axes.set(xlabel="median latency (ms)", ylabel=measure)
+
+    return draw(name, (WIDTH, 3.6), paint)
+
+
+def roofline(name: str, rows: Sequence[Row]) -> str:
+    """What each artifact reached, under what its arithmetic and its memory allow."""
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        drawn = set()
+        for row in rows:
+            peak, bandwidth = row["peak_gmacs_per_s"], row["bandwidth_gb_per_s"]
+            x = np.geomspace(0.1, 1000, 100)
+            if (peak, bandwidth) not in drawn:
+                drawn.add((peak, bandwidth))
+                axes.plot(x, np.minimum(peak, bandwidth * x), color=MUTED, linewidth=1)
+            axes.plot(
+                row["macs_per_byte"],
+                row["achieved_gmacs_per_s"],
+                "o" if row["network"] == "cut" else "s",
+                color=COLOURS[row["network"]],
+            )
+        axes.set(xscale="log", yscale="log")
+        axes.set(xlabel="multiply-accumulates a byte moved", ylabel="GMAC/s")
+
+    return draw(name, (WIDTH, 4.2), paint)
+
+
+def _small(name: str, rows: Sequence[Row], paint_one: Any, labels: tuple[str, str]) -> str:
+    """A plot for each artifact and number of threads, in two columns."""
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["artifact"], row["threads"]), []).append(row)
+    lines = -(-len(groups) // 2)
+
+    def paint(figure: Any) -> None:
+        grid = figure.subplots(lines, 2, squeeze=False).ravel()
+        for axes, ((artifact, _), group) in zip(grid, groups.items(), strict=False):
+            paint_one(axes, group)
+            axes.set_title(f"{artifact}{_threads(rows, group[0])}", fontsize=10, color=INK)
+        for axes in grid[len(groups) :]:
+            axes.set_visible(False)
+        figure.supxlabel(labels[0], fontsize=11)
+        figure.supylabel(labels[1], fontsize=11)
+
+    return draw(name, (WIDTH, 0.6 + 1.9 * lines), paint)
+
+
+def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    by_key = {(row["artifact"], row["threads"], row["network"]): row for row in rows}
+    return [
+        (by_key[artifact, threads, "full"], row)
+        for (artifact, threads, network), row in by_key.items()
+        if network == "cut" and (artifact, threads, "full") in by_key
+    ]
+
+
+def _point(axes: Any, row: Row, x: float, label: str | None) -> None:
+    low, high = row["median_ms"] - row["low_ms"], row["high_ms"] - row["median_ms"]
+    axes.errorbar(
+        x,
+        row["median_ms"],
+        yerr=[[max(low, 0)], [max(high, 0)]],
+        fmt="o" if row["network"] == "cut" else "s",
+        color=COLOURS[row["network"]],
+        capsize=3,
+        label=label,
+        zorder=3,
+    )
+
+
+def _threads(rows: Sequence[Row], row: Row) -> str:
+    several = len({one["threads"] for one in rows}) > 1
+    return f", threads: {row['threads']}" if several else ""
+
+
+def _operator(one: Mapping[str, Any]) -> str:
+    nodes = one.get("nodes") or ()
+    place = nodes[-1] if nodes else one.get("name") or ""
+    text = f"{one['type']}  {place}"
+    return text if len(text) <= 48 else f"{text[:47]}…"

@@ -1,0 +1,125 @@
+"""Records compared: slower is found, chance is not, and what does not compare is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecut.errors import EdgecutError
+from edgecut.measure.comparison import compare
+from tests.measure.test_latency import steady
+
+
+def row(artifact: str = "a.tflite", ms: float = 10.0, **other: Any) -> dict[str, Any]:
+    return {
+        "artifact": artifact,
+        "network": "cut",
+        "threads": 1,
+        "runtime": "r 1",
+        "reasons": [],
+        "bursts_ms": steady(ms=ms),
+    } | other
+
+
+def record(path: Path, *rows: dict[str, Any], **environment: Any) -> Path:
+    about = {"cpu": "x", "cores": 2} | environment
+    data = {"schema": "edgecut.bench/1", "environment": about, "rows": rows}
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_what_is_slower_is_found(tmp_path: Path) -> None:
+    old = record(tmp_path / "old", row("a"), row("b"))
+    new = record(tmp_path / "new", row("a", 11.0), row("b", 9.0))
+    slower, faster = compare(old, new).changes
+    assert slower.ratio == pytest.approx(1.1, rel=0.01)
+    assert slower.low <= slower.ratio <= slower.high
+    assert slower.slower(0.05) and not slower.slower(0.15)
+    assert not faster.slower(0.0) and faster.high < 1
+
+
+def test_the_same_is_not_slower(tmp_path: Path) -> None:
+    (change,) = compare(record(tmp_path / "a", row()), record(tmp_path / "b", row())).changes
+    assert change.ratio == 1.0 and not change.slower(0.0)
+
+
+def test_chance_is_found_slower_as_seldom_as_it_says(tmp_path: Path) -> None:
+    random, found = np.random.default_rng(2), 0
+    for _ in range(100):
+        noisy = [row(bursts_ms=random.normal(10, 1, size=(30, 3)).tolist()) for _ in range(2)]
+        paths = (record(tmp_path / "old", noisy[0]), record(tmp_path / "new", noisy[1]))
+        found += compare(*paths).changes[0].slower(0.0)
+    assert found <= 7  # 2.5 % of 100, give or take three standard deviations
+
+
+@pytest.mark.parametrize(
+    ("new", "fault"),
+    [
+        ({"reasons": ["the clock fell"]}, "new: the clock fell"),
+        ({"runtime": "r 2"}, "measured on r 1, then on r 2"),
+    ],
+)
+def test_what_cannot_be_judged_is_not_slower(
+    tmp_path: Path, new: dict[str, Any], fault: str
+) -> None:
+    paths = record(tmp_path / "old", row()), record(tmp_path / "new", row(ms=99.0, **new))
+    (change,) = compare(*paths).changes
+    assert change.faults == (fault,) and not change.slower(0.0)
+
+
+def test_other_machines_are_refused(tmp_path: Path) -> None:
+    old = record(tmp_path / "old", row())
+    with pytest.raises(EdgecutError) as caught:
+        compare(old, record(tmp_path / "new", row(), governor="powersave", cores=4))
+    assert caught.value.code == "other-environment"
+    assert "cores 2 and 4; governor None and powersave" in caught.value.message
+
+
+def test_what_only_one_holds_is_told(tmp_path: Path) -> None:
+    old = record(tmp_path / "old", row("a"), row("b"))
+    new = record(tmp_path / "new", row("b"), row("b", threads=2))
+    found = compare(old, new)
+    assert found.only_old == (("a", "cut", 1),) and found.only_new == (("b", "cut", 2),)
+    with pytest.raises(EdgecutError) as caught:
+        compare(old, record(tmp_path / "new", row("c")))
+    assert caught.value.code == "nothing-in-common"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 100_000,
+        "[]",
+        '{"schema": "edgecut.bench/0"}',
+        '{"schema": "edgecut.bench/1", "rows": []}',
+        '{"schema": "edgecut.bench/1", "environment": {}, "rows": [3]}',
+        *(
+            json.dumps({"schema": "edgecut.bench/1", "environment": {}, "rows": rows})
+            for rows in (
+                [row(bursts_ms=[])],
+                [row(bursts_ms=[[0.0]])],
+                [row(bursts_ms=[["x"]])],
+                [row(reasons=None)],
+                [row(threads="many")],
+                [row(), row()],
+                [{k: v for k, v in row().items() if k != "runtime"}],
+            )
+        ),
+    ],
+)
+def test_bad_records(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(EdgecutError) as caught:
+        compare(path, path)
+    assert caught.value.code == "bad-record" and str(path) in caught.value.message
+
+
+def test_a_record_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EdgecutError, match="no record of a benchmark"):
+        compare(tmp_path / "none", tmp_path / "none")

@@ -1,0 +1,214 @@
+"""What device.py says of a machine, from files as other machines have them."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgecut import device
+
+Files = Callable[[dict[str, str]], None]
+CORE = "/sys/devices/system/cpu/cpu{}/"
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Make these the only files that device.py sees."""
+
+    def put(contents: dict[str, str]) -> None:
+        monkeypatch.setattr(device, "_text", lambda path: contents.get(path, ""))
+        folders = {str(parent) for path in contents for parent in Path(path).parents}
+        paths = [*contents, *folders]
+        monkeypatch.setattr(device.glob, "glob", lambda p: fnmatch.filter(paths, p))
+        monkeypatch.setattr(device.os.path, "exists", lambda path: path in contents)
+
+    monkeypatch.delenv("container", raising=False)
+    return put
+
+
+def test_nothing_is_known_of_a_machine_without_such_files(files: Files) -> None:
+    files({})
+    assert device.clocks() == {"frequency_mhz": None, "temperature_c": None}
+    assert device.busy_seconds()["busy_s"] is None
+    assert device.process_seconds(1) == 0.0
+    for unknown in (
+        *(device.waited_ns, device.power_source, device.emulator, device.virtual_machine),
+        *(device.container, device.quota_cores, device.quota_throttled, device.heat_throttled),
+    ):
+        assert unknown() is None
+
+
+def test_the_fastest_core_and_the_hottest_zone_count(files: Files) -> None:
+    files(
+        {
+            CORE.format(0) + "cpufreq/scaling_cur_freq": "600000",
+            CORE.format(1) + "cpufreq/scaling_cur_freq": "1800000",
+            "/sys/class/thermal/thermal_zone0/temp": "48312",
+            "/sys/class/thermal/thermal_zone1/temp": "61000",
+        }
+    )
+    assert device.clocks() == {"frequency_mhz": 1800.0, "temperature_c": 61.0}
+
+
+def test_a_clock_that_only_the_processor_list_tells(files: Files) -> None:
+    files({"/proc/cpuinfo": "cpu MHz\t\t: 2596.144\nflags : a\ncpu MHz : 2100.0"})
+    assert device.clocks()["frequency_mhz"] == 2596.144
+
+
+def test_busy_and_stolen_seconds(files: Files) -> None:
+    files({"/proc/stat": "cpu  100 20 30 4000 50 6 7 80 9 10\ncpu0 1\ncpu1 2\nintr 5"})
+    hertz = os.sysconf("SC_CLK_TCK")
+    assert device.busy_seconds() == {
+        "busy_s": 163 / hertz,
+        "steal_s": 80 / hertz,
+        "cores_of_machine": 2,
+    }
+
+
+def test_seconds_of_a_process_with_an_odd_name(files: Files) -> None:
+    files({"/proc/7/stat": "7 (a) b (c) S 1 7 7 0 -1 4194304 1 0 0 0 250 50 0 0 20"})
+    assert device.process_seconds(7) == 300 / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    ("contents", "found"),
+    [
+        (
+            {"/sys/class/power_supply/AC/type": "Mains", "/sys/class/power_supply/AC/online": "1"},
+            "mains",
+        ),
+        (
+            {
+                "/sys/class/power_supply/AC/type": "Mains",
+                "/sys/class/power_supply/AC/online": "0",
+                "/sys/class/power_supply/BAT0/type": "Battery",
+                "/sys/class/power_supply/BAT0/status": "Discharging",
+            },
+            "battery",
+        ),
+    ],
+)
+def test_power(files: Files, contents: dict[str, str], found: str) -> None:
+    files(contents)
+    assert device.power_source() == found
+
+
+@pytest.mark.parametrize(
+    ("contents", "found"),
+    [
+        # As qemu-user 7.2 shows itself to a program for aarch64.
+        ({"/proc/self/status": "Name:\tqemu-aarch64-st\nUmask:\t0022"}, "qemu-aarch64-st"),
+        ({"/proc/cpuinfo": "model name\t: QEMU TCG CPU version 2.5+"}, "qemu-system"),
+        ({"/proc/self/status": "Name:\tpython3", "/proc/cpuinfo": "model name: Intel"}, None),
+    ],
+)
+def test_emulation(files: Files, contents: dict[str, str], found: str | None) -> None:
+    files(contents)
+    assert device.emulator() == found
+
+
+@pytest.mark.parametrize(
+    ("contents", "found"),
+    [
+        (
+            {"/proc/cpuinfo": "flags\t: fpu hypervisor", "/sys/class/dmi/id/sys_vendor": "QEMU"},
+            "QEMU",
+        ),
+        ({"/proc/cpuinfo": "flags : hypervisor"}, "unknown"),
+        ({"/sys/hypervisor/type": "xen"}, "xen"),
+        ({"/proc/cpuinfo": "flags : fpu", "/sys/class/dmi/id/sys_vendor": "Dell Inc."}, None),
+    ],
+)
+def test_virtual_machines(files: Files, contents: dict[str, str], found: str | None) -> None:
+    files(contents)
+    assert device.virtual_machine() == found
+
+
+@pytest.mark.parametrize(
+    ("contents", "found"),
+    [
+        ({"/.dockerenv": ""}, "docker"),
+        ({"/run/.containerenv": ""}, "podman"),
+        ({"/proc/1/cgroup": "0::/kubepods/besteffort/pod1"}, "kubepods"),
+        ({"/proc/1/cgroup": "0::/init.scope"}, None),
+    ],
+)
+def test_containers(files: Files, contents: dict[str, str], found: str | None) -> None:
+    files(contents)
+    assert device.container() == found
+
+
+@pytest.mark.parametrize(
+    ("contents", "cores"),
+    [
+        ({"/proc/self/cgroup": "0::/a", "/sys/fs/cgroup/a/cpu.max": "150000 100000"}, 1.5),
+        ({"/proc/self/cgroup": "0::/", "/sys/fs/cgroup/cpu.max": "max 100000"}, None),
+        (
+            {
+                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "50000",
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            0.5,
+        ),
+        (
+            {
+                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            None,
+        ),
+    ],
+)
+def test_quotas(files: Files, contents: dict[str, str], cores: float | None) -> None:
+    files(contents)
+    assert device.quota_cores() == cores
+
+
+def test_counts_of_throttling(files: Files) -> None:
+    files(
+        {
+            "/sys/fs/cgroup/cpu.stat": "usage_usec 5\nnr_periods 9\nnr_throttled 4\n",
+            CORE.format(0) + "thermal_throttle/core_throttle_count": "2",
+            CORE.format(1) + "thermal_throttle/package_throttle_count": "3",
+        }
+    )
+    assert device.quota_throttled() == 4
+    assert device.heat_throttled() == 5
+
+
+@pytest.mark.parametrize(
+    ("program", "found"), [("echo throttled=0x50005", 0x50005), ("exit 1", None), ("echo ?", None)]
+)
+def test_a_raspberry_pi_firmware(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, found: int | None
+) -> None:
+    command = tmp_path / "vcgencmd"
+    command.write_text(f"#!/bin/sh\n{program}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert device.firmware_throttled() == found
+
+
+def test_this_machine_counts_what_a_busy_process_takes() -> None:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("needs /proc")
+    before = device.process_seconds(os.getpid()), device.busy_seconds()["busy_s"]
+    sum(i * i for i in range(3_000_000))
+    after = device.process_seconds(os.getpid()), device.busy_seconds()["busy_s"]
+    assert after[0] > before[0] and after[1] > before[1]
+    waited = device.waited_ns()
+    assert waited is None or waited >= 0
+
+
+def test_a_digest_is_that_of_all_files_in_order(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one")
+    (tmp_path / "b").write_bytes(b"two")
+    told = subprocess.run(
+        ["sha256sum"], input=b"onetwo", capture_output=True, check=True
+    ).stdout.split()[0]
+    assert device.digest([str(tmp_path / "a"), str(tmp_path / "b")]) == told.decode()
