@@ -6,6 +6,7 @@ What it runs has a temporary folder of its own, by which its files and its proce
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import os
 import shlex
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,12 +166,25 @@ def filter_input(folder: Path, source: str) -> str:
     return f"ForceCommand exec {shlex.quote(sys.executable)} {shlex.quote(str(path))}"
 
 
+@functools.cache
+def _keys() -> dict[str, tuple[bytes, bytes]]:
+    """Key pairs by name, made for this run of the tests: private, public."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("host_key", "key", "wrong_key"):
+            path = Path(folder) / name
+            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
+            subprocess.run(make, check=True)
+            found[name] = (path.read_bytes(), path.with_suffix(".pub").read_bytes())
+    return found
+
+
 def _write_papers(folder: Path, settings: Sequence[str], address: str, port: int) -> None:
     (folder / "device").mkdir()
-    for name in ("host_key", "key", "wrong_key"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True
-        )
+    for name, pair in _keys().items():
+        (folder / name).write_bytes(pair[0])
+        (folder / name).chmod(0o600)
+        (folder / f"{name}.pub").write_bytes(pair[1])
     (folder / "authorized_keys").write_bytes((folder / "key.pub").read_bytes())
     lines = (
         f"ListenAddress {address}",

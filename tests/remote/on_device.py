@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from edgecut.errors import EdgecutError
-from edgecut.measure.remote import Remote, bench_on, pack
+from edgecut.remote.benchmark import Job, bench_on, pack
+from edgecut.remote.ssh import Remote
 from tests import tiny_artifacts as tiny
 
 
@@ -22,9 +23,11 @@ def spec(folder: Path, *, seconds: float = 0.3, **changes: Any) -> dict[str, Any
     """A spec of ``device.py bench`` for the tiny TFLite artifact, with its path here."""
     pytest.importorskip("ai_edge_litert", reason="needs edgecut[tflite]")
     inputs, outputs = tiny.nhwc_ports()
+    path = str(tiny.write_tflite(folder))
     entry = {
         "name": "tiny",
-        "path": str(tiny.write_tflite(folder)),
+        "path": path,
+        "files": [path],
         "format": "tflite",
         "threads": 1,
         "device": "CPU",
@@ -40,12 +43,17 @@ def spec(folder: Path, *, seconds: float = 0.3, **changes: Any) -> dict[str, Any
     }
 
 
+def job(folder: Path, on: Remote | None = None, *, times: int = 1, **changes: Any) -> Job:
+    """The job of measuring the tiny artifact on a device, once or several times."""
+    return pack(on or remote(), [spec(folder, **changes)] * times)
+
+
 def bench(
     folder: Path, on: Remote | None = None, *, seconds: float = 0.3, **how: Any
 ) -> dict[str, Any]:
     """Measure the tiny artifact on a device."""
-    packed, files = pack(spec(folder, seconds=seconds))
-    return bench_on(on or remote(), packed, files, **{"timeout_s": 60.0, **how})
+    (report,) = bench_on(job(folder, on, seconds=seconds), **{"timeout_s": 60.0, **how})
+    return report
 
 
 def refused(code: str, folder: Path, on: Remote | None = None, **how: Any) -> EdgecutError:

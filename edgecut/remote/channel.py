@@ -1,4 +1,4 @@
-"""A conversation with ``edgecut/keeper.py`` on a device, through one ssh process."""
+"""A conversation with ``supervisor.py`` on a device, through one ssh process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 
 from edgecut.runtimes import stderr_tail
 
-_KEEPER = Path(__file__).parents[1] / "keeper.py"
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _GREETING_S = 120.0  # jump hosts, slow name servers, a slow device's Python
 _GRACE_S = 5.0
 _LINE_BYTES = 1 << 16
@@ -34,7 +34,7 @@ _BOOTSTRAP = (
     "sys.path[:]=[p for p in sys.path if p];"
     "v=sys.version_info[:2];"
     'v<(3,9) and sys.exit("edgecut-python %d.%d"%v);'
-    'eval(compile(sys.stdin.buffer.read({size}),"keeper.py","exec"))'
+    'eval(compile(sys.stdin.buffer.read({size}),"supervisor.py","exec"))'
 )
 
 
@@ -51,7 +51,7 @@ class Gone(Exception):
 
 
 class Channel:
-    """Orders to a keeper, and its answers; ``with`` sees to it that nothing is left behind.
+    """Orders to a supervisor, and its answers; ``with`` sees to it that nothing is left behind.
 
     A second thread sends a sign of life every few seconds. It ends the ssh process, and with it
     whatever the first thread waits for, when the device is silent or late, or when ``stop`` is set.
@@ -67,7 +67,7 @@ class Channel:
     """After so much silence each end takes the other for gone."""
 
     def __init__(self, ssh: Sequence[str], python: str, stop: threading.Event) -> None:
-        text, self._word = _KEEPER.read_bytes(), f"edgecut-{secrets.token_hex(8)}"
+        text, self._word = _SUPERVISOR.read_bytes(), f"edgecut-{secrets.token_hex(8)}"
         bootstrap = shlex.quote(_BOOTSTRAP.format(size=len(text)))
         self._stop, self._over, self._writing = stop, threading.Event(), threading.Lock()
         self._why = "ended"
@@ -91,7 +91,7 @@ class Channel:
         self._watchdog.start()
 
     def greet(self) -> None:
-        """Wait for the keeper's greeting, behind whatever a login prints."""
+        """Wait for the supervisor's greeting, behind whatever a login prints."""
         self._expect(_GREETING_S)
         noise = 0
         while (line := self._line()) != self._word.encode() + b"\n":
@@ -155,7 +155,7 @@ class Channel:
         return code, stderr_tail(self._stderr)
 
     def close(self) -> None:
-        """End the conversation: the keeper has a moment to clean up and to leave."""
+        """End the conversation: the supervisor has a moment to clean up and to leave."""
         self._over.set()
         self._watchdog.join()
         assert self._process.stdin is not None
@@ -194,7 +194,7 @@ class Channel:
     def _write(self, content: bytes) -> None:
         assert self._process.stdin is not None
         left = memoryview(content)
-        # Where the keeper has left, its last answer says why, and who reads finds that.
+        # Where the supervisor has left, its last answer says why, and who reads finds that.
         with contextlib.suppress(OSError):
             while left:
                 left = left[self._process.stdin.write(left) :]

@@ -1,4 +1,4 @@
-"""Keeps a benchmark on a device: what it starts there ends with the connection to the host.
+"""Supervises benchmarks on a device: what it starts there ends with the connection to the host.
 
 The host sends this text through ssh to Python 3.9 or newer on the device, which runs it from
 memory with the standard library alone. It takes the device's lock, makes a private folder,
@@ -21,6 +21,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -36,8 +37,8 @@ CHUNK = 1 << 16
 TAIL_BYTES = 4000
 
 
-class Keeper:
-    """One benchmark's stay on the device."""
+class Supervisor:
+    """One session of the host's on the device."""
 
     def __init__(self, request: dict[str, Any], source: IO[bytes], sink: IO[bytes]) -> None:
         self.request, self.source, self.sink = request, source, sink
@@ -69,7 +70,7 @@ class Keeper:
         return bool(order["do"] != "end")
 
     def attempt(self, work: Any, order: dict[str, Any]) -> None:
-        """Do it; a fault is told and ends the stay."""
+        """Do it; a fault is told and ends the session."""
         try:
             work(order)
         except Exception as error:
@@ -89,7 +90,7 @@ class Keeper:
         self.end()
 
     def open(self, order: dict[str, Any]) -> None:
-        """Take the lock, clear what a killed keeper left behind, make the folder."""
+        """Take the lock, clear what a killed supervisor left behind, make the folder."""
         until = time.monotonic() + order["wait_s"]
         told = False
         while (lock := take_lock(order["lock"])) is None:
@@ -154,6 +155,8 @@ class Keeper:
         late = code == -signal.SIGKILL and time.monotonic() - started >= order["limit_s"]
         limit.cancel()
         self.kill()
+        with self.ending:  # where the end has begun, it was the one that killed, and all is said
+            pass
         size = os.path.getsize(printed)
         if code != 0 or size > order["most_bytes"]:
             what = "late" if late else "failed"
@@ -213,10 +216,23 @@ def take_lock(path: str) -> int | None:
         if same_file(file, path):
             break
         os.close(file)  # it was removed by a cleaner of old files
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     os.ftruncate(file, 0)
-    os.pwrite(file, json.dumps({"since": since, "pid": os.getpid()}).encode(), 0)
+    os.pwrite(file, json.dumps(holder()).encode(), 0)
     return file
+
+
+def holder() -> dict[str, Any]:
+    """Who this is, for others to read in the lock: since when, whose process, from where."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return {
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "pid": os.getpid(),
+        "user": user,
+        "from": os.environ.get("SSH_CONNECTION", "").partition(" ")[0],
+    }
 
 
 def open_lock(path: str) -> int:
@@ -246,11 +262,11 @@ def same_file(file: int, path: str) -> bool:
 
 
 def read_lock(path: str) -> dict[str, Any]:
-    """What the holder of the lock wrote: since when, and its process; empty where unknown."""
+    """What the holder of the lock wrote of itself; empty where that cannot be read."""
     try:
         with open(path, "rb") as file:
-            held = json.loads(file.read(200))
-        return {"since": str(held["since"]), "pid": int(held["pid"])}
+            held = json.loads(file.read(400))
+        return {key: str(held[key]) for key in ("since", "pid", "user", "from")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -305,7 +321,7 @@ def main() -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(f"\n{sys.argv[1]}\n".encode())
     sink.flush()
-    Keeper(json.loads(source.readline(CHUNK)), source, sink).serve()
+    Supervisor(json.loads(source.readline(CHUNK)), source, sink).serve()
 
 
 if __name__ == "__main__":

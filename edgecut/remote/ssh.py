@@ -1,11 +1,30 @@
-"""Why a conversation with a device ended before its time, in words that help."""
+"""How ssh is called for a device, and what its failures mean."""
 
 from __future__ import annotations
 
+import math
 import re
+import shutil
+from dataclasses import dataclass
 
 from edgecut.errors import EdgecutError
-from edgecut.measure.record import printable
+from edgecut.remote.channel import Channel
+from edgecut.remote.untrusted import printable
+
+CONNECT_S = 15
+
+# Settings of ssh that only say where a device is and how to get in. Those that run commands here,
+# or that trust any host key, belong in the user's own ssh configuration, not in a list of devices.
+_SETTINGS = frozenset(
+    {
+        *("addressfamily", "bindaddress", "bindinterface", "certificatefile", "ciphers"),
+        *("compression", "connectionattempts", "connecttimeout", "hostkeyalgorithms"),
+        *("hostkeyalias", "hostname", "identitiesonly", "identityfile", "kexalgorithms", "macs"),
+        *("port", "preferredauthentications", "proxyjump", "pubkeyacceptedalgorithms"),
+        *("serveralivecountmax", "serveraliveinterval", "user", "userknownhostsfile"),
+    }
+)
+_DESTINATION = re.compile(r"(?:ssh://)?(?:[\w.+=][\w.+=-]*@)?[\w.:\[][\w.:%\[\]-]*")
 
 # What ssh or the bootstrap says, the code, the fault, and the way out; the first that fits holds.
 _KNOWN = (
@@ -68,6 +87,67 @@ _LOST = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """A device as ssh reaches it.
+
+    ``destination`` is what ssh takes: ``pi@raspberrypi.local``, a ``Host`` of ssh's configuration,
+    or ``ssh://pi@host:port``. ``python`` is the Python there, a relative path is taken from the
+    home folder. ``options`` are settings of ssh, as in ``Port=2222``. ``name`` is what messages
+    call the device, by default the destination.
+
+    Raises:
+        EdgecutError: ``bad-device``.
+    """
+
+    destination: str
+    python: str = "python3"
+    options: tuple[str, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        # A destination that begins with '-' would be an option of ssh.
+        if not _DESTINATION.fullmatch(self.destination):
+            raise _bad_device(f"{self.destination!r} is no destination for ssh")
+        if not self.python.strip() or self.python.startswith("-") or not self.python.isprintable():
+            raise _bad_device(f"{self.python!r} is no path of a Python")
+        for option in self.options:
+            key, sign, value = option.partition("=")
+            if key.lower() not in _SETTINGS or not (sign and value) or not value.isprintable():
+                raise _bad_device(f"{option!r} is no setting of ssh that a device may have")
+        object.__setattr__(self, "name", self.name or self.destination)
+
+    def ssh(self) -> list[str]:
+        """The ssh command, up to the destination.
+
+        Keys, jump hosts, known hosts and an open master connection are the user's own. What it
+        must never do: ask, forward anything to the device, or stay behind as a master.
+        """
+        program = shutil.which("ssh")
+        if program is None:
+            raise EdgecutError(
+                f"reaching {self.name} needs the program 'ssh', which is not installed here",
+                code="ssh-not-found",
+                hint="install OpenSSH's client (on Debian: apt install openssh-client)",
+            )
+        settings = (
+            "BatchMode=yes",
+            "ClearAllForwardings=yes",
+            "ControlMaster=no",
+            "ForwardAgent=no",
+            "ForwardX11=no",
+            "LogLevel=ERROR",
+            "PermitLocalCommand=no",
+            "RemoteCommand=none",
+            "RequestTTY=no",
+            *self.options,  # ssh takes the first that is said of a setting
+            f"ConnectTimeout={CONNECT_S}",
+            f"ServerAliveInterval={max(1, math.ceil(Channel.SILENCE_S / 6))}",
+            "ServerAliveCountMax=3",
+        )
+        return [program, *(word for s in settings for word in ("-o", s)), "--", self.destination]
+
+
 def gone_error(name: str, stage: str, why: str, code: int | None, said: str) -> EdgecutError:
     """The error for a conversation that ended too early.
 
@@ -106,3 +186,12 @@ def _no_contact(name: str, code: int | None, said: str) -> EdgecutError:
 
 def _quoted(said: str) -> str:
     return f"; ssh said:\n{said}" if said else ""
+
+
+def _bad_device(message: str) -> EdgecutError:
+    return EdgecutError(
+        message,
+        code="bad-device",
+        hint="name a device as ssh does: user@host, or a Host of ~/.ssh/config, where all of "
+        "ssh's settings may stand",
+    )

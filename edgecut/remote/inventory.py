@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecut.errors import EdgecutError
-from edgecut.measure.remote import Remote
+from edgecut.remote.ssh import Remote
 from edgecut.table import Table
 from edgecut.target import read_target
 
@@ -31,7 +31,6 @@ class Device:
     target: str | None = None
     threads: tuple[int, ...] = ()
     pin: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +95,6 @@ def _device(name: str, table: Table) -> Device:
         target=read_target(table.text("target")).name if table.has("target") else None,
         threads=table.integers("threads", 1) if table.has("threads") else (),
         pin=table.integers("pin", 0) if table.has("pin") else (),
-        notes=table.texts("notes") if table.has("notes") else (),
     )
     table.done()
     return device

@@ -1,4 +1,4 @@
-"""What a device sends back: read strictly, since the device is not trusted."""
+"""What a device sends: read strictly, since the device is not trusted."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import Any
 from edgecut.errors import EdgecutError
 
 MOST_BYTES = 64 << 20
-"""A record is never longer: ten million samples."""
+"""A report is never longer: ten million samples."""
 _MOST_DIGITS = 19
 
 
-def read_record(content: bytes, *, where: str) -> dict[str, Any]:
-    """The record that ``device.py bench`` printed on a device.
+def read_json(content: bytes, *, where: str) -> dict[str, Any]:
+    """What ``device.py`` printed on a device.
 
     It is one JSON object in UTF-8, without repeated keys and without numbers that are not finite;
     what no terminal prints is replaced in its texts.
 
     Raises:
-        EdgecutError: ``bad-record``.
+        EdgecutError: ``bad-report``.
     """
     try:
-        record = json.loads(
+        report = json.loads(
             content.decode("utf-8"),
             parse_float=_finite,
             parse_int=_whole,
             parse_constant=_finite,
             object_pairs_hook=_table,
         )
-        if not isinstance(record, dict):
+        if not isinstance(report, dict):
             raise ValueError("it is no JSON object")
     except (ValueError, RecursionError) as error:
         raise EdgecutError(
-            f"{where} did not send a record: {printable(str(error)) or 'it is nested too deep'}",
-            code="bad-record",
+            f"{where} did not send a report: {printable(str(error)) or 'it is nested too deep'}",
+            code="bad-report",
             where=where,
             hint="nothing was measured; is the device's Python sound?",
         ) from error
-    return record
+    return report
 
 
 def printable(text: str) -> str:

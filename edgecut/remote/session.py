@@ -1,17 +1,17 @@
-"""One benchmark's stay on a device, step by step, and what can be wrong there."""
+"""One session on a device, step by step, and what can be wrong there."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from edgecut.errors import EdgecutError
-from edgecut.measure.channel import Channel, Gone
-from edgecut.measure.record import MOST_BYTES, printable
 from edgecut.progress import Tell
+from edgecut.remote.channel import Channel, Gone
+from edgecut.remote.untrusted import MOST_BYTES, printable
 
 LOCK = "/tmp/edgecut-bench.lock"
 """One for all users of a device, wherever their temporary folders are."""
@@ -33,7 +33,7 @@ T = TypeVar("T")
 _ENVIRONMENT = {"CI": "true", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-class Stay:
+class Session:
     """What is done on a device; ``stage`` says how far it came."""
 
     def __init__(self, name: str, channel: Channel, tell: Tell) -> None:
@@ -50,7 +50,7 @@ class Stay:
         self._channel.order(order)
         answer = self._answer("open", "busy", "waiting", within_s=Channel.SILENCE_S + wait_s)
         if answer["is"] == "waiting":
-            self._tell(f"{self._name}: wait for another benchmark{_since(answer)}", 0, 0)
+            self._tell(f"{self._name}: wait for another benchmark{_holder(answer)}", 0, 0)
             answer = self._answer("open", "busy", within_s=Channel.SILENCE_S + wait_s)
         if answer["is"] == "busy":
             raise self._busy(answer)
@@ -68,21 +68,27 @@ class Stay:
             self._copy(name, content, before, total)
             before += len(content)
 
-    def run(self, timeout_s: float) -> bytes:
-        """Run ``device.py bench``; what it printed."""
+    def run(self, specs: Sequence[str], timeout_s: float) -> list[bytes]:
+        """Run ``device.py bench`` for one spec after the other; what each printed."""
         self.stage = "measuring"
-        self._tell(f"{self._name}: measure", 0, 0)
+        printed = []
+        for number, spec in enumerate(specs):
+            self._tell(f"{self._name}: measure", number, len(specs))
+            printed.append(self._run(spec, timeout_s))
+        self._tell(f"{self._name}: measure", len(specs), len(specs))
+        return printed
+
+    def _run(self, spec: str, timeout_s: float) -> bytes:
         order = {
             "do": "run",
-            "arguments": ["device.py", "bench", "spec.json"],
+            "arguments": ["device.py", "bench", spec],
             "environment": _ENVIRONMENT,
             "limit_s": timeout_s,
             "most_bytes": MOST_BYTES,
         }
         self._channel.order(order)
-        answer = self._answer(
-            "report", "late", "failed", within_s=timeout_s + 2 * Channel.SILENCE_S
-        )
+        within_s = timeout_s + 2 * Channel.SILENCE_S
+        answer = self._answer("report", "late", "failed", within_s=within_s)
         if answer["is"] != "report":
             raise self._failed(answer, timeout_s)
         size = _field(answer, "size", int)
@@ -121,10 +127,10 @@ class Stay:
 
     def _busy(self, answer: Mapping[str, Any]) -> EdgecutError:
         return EdgecutError(
-            f"another benchmark has {self._name}{_since(answer)}",
+            f"another benchmark has {self._name}{_holder(answer)}",
             code="device-busy",
             where=self._name,
-            hint="two at a time would spoil each other: wait for it to end, or ask to wait",
+            hint="two at a time would spoil each other: wait for it to end, as with --wait 10m",
         )
 
     def _lacks(self, packages: list[str]) -> EdgecutError:
@@ -165,12 +171,18 @@ class Stay:
         )
 
 
-def _since(answer: Mapping[str, Any]) -> str:
-    """Since when another has the device, where that can be told."""
-    since, pid = answer.get("since"), answer.get("pid")
-    if isinstance(since, str) and re.fullmatch(r"[0-9]{4}-[0-9-]{5}T[0-9:]{8}Z", since):
-        return f" since {since}" + (f" (process {pid} there)" if isinstance(pid, int) else "")
-    return ""
+def _holder(answer: Mapping[str, Any]) -> str:
+    """Since when and for whom another has the device, where that can be told."""
+    told = {key: str(answer.get(key, "")) for key in ("since", "user", "from", "pid")}
+    if not re.fullmatch(r"[0-9]{4}-[0-9-]{5}T[0-9:]{8}Z", told["since"]):
+        return ""
+    fields = {
+        "user": ("user", r"[\w.@$\\-]{1,64}"),
+        "from": ("from", r"[0-9A-Fa-f.:%\w]{1,64}"),
+        "pid": ("process", r"[0-9]{1,10}"),
+    }
+    who = [f"{word} {told[k]}" for k, (word, p) in fields.items() if re.fullmatch(p, told[k])]
+    return f" since {told['since']}" + (f" ({', '.join(who)})" if who else "")
 
 
 def _field(answer: Mapping[str, Any], key: str, kind: type[T]) -> T:

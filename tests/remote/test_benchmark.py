@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -13,17 +14,19 @@ from typing import Any
 
 import pytest
 
-from edgecut import keeper
 from edgecut.errors import EdgecutError
-from edgecut.measure import channel as channel_module
-from edgecut.measure import remote as remote_module
-from edgecut.measure import stay as stay_module
-from edgecut.measure.channel import Channel
-from edgecut.measure.remote import Remote, bench_on, pack
-from tests import ssh_device
-from tests.measure.conftest import Start
-from tests.measure.on_device import bench, refused, remote, spec
-from tests.ssh_device import Device, wait_until
+from edgecut.remote import benchmark as benchmark_module
+from edgecut.remote import channel as channel_module
+from edgecut.remote import session as session_module
+from edgecut.remote import ssh as ssh_module
+from edgecut.remote import supervisor
+from edgecut.remote.benchmark import Job, bench_on, bench_on_each, pack
+from edgecut.remote.channel import Channel
+from edgecut.remote.ssh import Remote
+from tests.remote import ssh_device
+from tests.remote.conftest import Start
+from tests.remote.on_device import bench, job, refused, remote
+from tests.remote.ssh_device import Device, wait_until
 
 # What ends on the device a moment after the connection: a killed process takes its time.
 SOON_S = 10.0
@@ -50,14 +53,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 # What goes well.
 
 
-def test_a_record_comes_back_and_nothing_stays(device: Device, tmp_path: Path) -> None:
+def test_a_report_comes_back_and_nothing_stays(device: Device, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    record = bench(tmp_path, tell=lambda *what: told.append(what))
-    (artifact,) = record["artifacts"]
+    report = bench(tmp_path, tell=lambda *what: told.append(what))
+    (artifact,) = report["artifacts"]
     assert artifact["name"] == "tiny"
-    assert record["environment"]["architecture"] == os.uname().machine
+    assert report["environment"]["architecture"] == os.uname().machine
     assert device.is_clean()
-    assert told[0] == ("device: connect", 0, 0) and told[-1] == ("device: measure", 0, 0)
+    assert told[0] == ("device: connect", 0, 0) and told[-1] == ("device: measure", 1, 1)
     copied = [what for what in told if what[0] == "device: copy"]
     assert copied[-1][1] == copied[-1][2] and copied == sorted(copied)
 
@@ -74,7 +77,7 @@ def test_the_folder_there_is_private_and_holds_what_was_sent(
     watcher = interrupting(device, look)
     bench(tmp_path, seconds=1)
     watcher.join()
-    files = ["artifact-0.tflite", "device.py", "spec.json", "stderr", "stdout"]
+    files = ["artifact-0.tflite", "device.py", "spec-0.json", "stderr", "stdout"]
     assert seen == [(0o700, files)]
 
 
@@ -146,7 +149,7 @@ def test_a_device_that_answers_nothing(
     """The port is open, and nobody ever speaks: as behind some firewalls."""
     import socket
 
-    monkeypatch.setattr(remote_module, "CONNECT_S", 1)
+    monkeypatch.setattr(ssh_module, "CONNECT_S", 1)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
@@ -189,10 +192,10 @@ def test_a_device_without_numpy_and_the_runtime(device: Device, tmp_path: Path) 
 
 
 def test_an_artifact_that_does_not_run(device: Device, tmp_path: Path) -> None:
-    packed, files = pack(spec(tmp_path))
+    broken = job(tmp_path)
     (tmp_path / "tiny.tflite").write_bytes(b"nothing of the kind")
     with pytest.raises(EdgecutError) as caught:
-        bench_on(remote(), packed, files, timeout_s=60)
+        bench_on(broken, timeout_s=60)
     assert caught.value.code == "runtime-failed"
     assert "ended with exit code 1; it said:" in caught.value.message
     assert device.is_clean()
@@ -206,7 +209,7 @@ def test_no_room_on_the_device(start: Start, tmp_path: Path, monkeypatch: Any) -
     try:
         assert "bytes are needed" in refused("device-full", tmp_path).message
         # Room that others take meanwhile.
-        monkeypatch.setattr(stay_module, "ROOM_BYTES", -(1 << 20))
+        monkeypatch.setattr(session_module, "ROOM_BYTES", -(1 << 20))
         assert "No space left" in refused("device-full", tmp_path).message
         assert wait_until(device.is_clean, within_s=SOON_S)
     finally:
@@ -217,20 +220,21 @@ def test_no_room_on_the_device(start: Start, tmp_path: Path, monkeypatch: Any) -
 
 
 def test_a_device_that_another_has(device: Device, tmp_path: Path) -> None:
-    held = keeper.take_lock(str(device.lock))
+    held = supervisor.take_lock(str(device.lock))
     assert held is not None
     try:
         error = refused("device-busy", tmp_path)
     finally:
         os.close(held)
-    assert f"(process {os.getpid()} there)" in error.message
+    who = pwd.getpwuid(os.getuid()).pw_name
+    assert f"(user {who}, process {os.getpid()})" in error.message
     assert time.strftime("since %Y-%m-%dT") in error.message
     assert device.is_clean()
     assert bench(tmp_path)["artifacts"]
 
 
 def test_waiting_for_another(device: Device, tmp_path: Path) -> None:
-    held = keeper.take_lock(str(device.lock))
+    held = supervisor.take_lock(str(device.lock))
     assert held is not None
     told: list[str] = []
 
@@ -245,7 +249,7 @@ def test_waiting_for_another(device: Device, tmp_path: Path) -> None:
 
 
 def test_who_waits_in_vain_is_refused(device: Device, tmp_path: Path) -> None:
-    held = keeper.take_lock(str(device.lock))
+    held = supervisor.take_lock(str(device.lock))
     assert held is not None
     try:
         refused("device-busy", tmp_path, wait_s=0.2)
@@ -305,14 +309,36 @@ def test_a_connection_lost_every_time_is_given_up(start: Start, tmp_path: Path) 
     assert wait_until(device.is_clean, within_s=SOON_S)
 
 
+# Several.
+
+
+def test_several_measurements_in_one_session(device: Device, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    several = job(tmp_path, times=2, seconds=0.1)
+    first, second = bench_on(several, timeout_s=60, tell=lambda *what: told.append(what))
+    assert first["artifacts"][0]["sha256"] == second["artifacts"][0]["sha256"]
+    measured = [what for what in told if what[0] == "device: measure"]
+    assert measured == [("device: measure", done, 2) for done in range(3)]
+    assert device.is_clean()
+
+
+def test_several_devices_at_once(device: Device, tmp_path: Path) -> None:
+    device.configure("nowhere", "Port 1")
+    jobs = [job(tmp_path), job(tmp_path, remote("nowhere"))]
+    good, bad = bench_on_each(jobs, timeout_s=60)
+    assert good.error is None and len(good.reports) == 1 and good.remote.name == "device"
+    assert bad.error is not None and bad.error.code == "device-unreachable"
+    assert device.is_clean()
+
+
 # Endings.
 
 SCRIPT = """
 import sys
 from pathlib import Path
-from edgecut.measure import stay
-from tests.measure.on_device import bench
-stay.LOCK = sys.argv[2]
+from edgecut.remote import session
+from tests.remote.on_device import bench
+session.LOCK = sys.argv[2]
 try:
     bench(Path(sys.argv[1]), seconds=120)
 except KeyboardInterrupt:
@@ -337,7 +363,7 @@ def test_an_interrupt_leaves_nothing_behind(device: Device, tmp_path: Path) -> N
     said, _ = child.communicate(timeout=20)
     assert said == "interrupted\n"
     assert device.is_clean()  # at once: it waited for that
-    lock = keeper.take_lock(str(device.lock))
+    lock = supervisor.take_lock(str(device.lock))
     assert lock is not None
     os.close(lock)
 
@@ -372,7 +398,9 @@ def test_a_device_that_restarts(device: Device, tmp_path: Path) -> None:
     assert wait_until(device.is_clean, within_s=SOON_S)
 
 
-def test_what_a_killed_keeper_leaves_the_next_one_removes(device: Device, tmp_path: Path) -> None:
+def test_what_a_killed_supervisor_leaves_the_next_one_removes(
+    device: Device, tmp_path: Path
+) -> None:
     def kill() -> None:
         for pid, line in device.processes().items():
             if "sys.stdin.buffer" in line:
@@ -455,7 +483,7 @@ def test_a_device_that_only_lives_is_given_up(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch)
-    monkeypatch.setattr(remote_module, "ATTEMPTS", 1)
+    monkeypatch.setattr(benchmark_module, "ATTEMPTS", 1)
     liar = tmp_path / "liar.py"
     start(f"ForceCommand exec {sys.executable} {liar}")
     forever = """import time
@@ -509,41 +537,53 @@ def test_the_python_there_is_no_shell_text(device: Device, tmp_path: Path) -> No
     assert not (tmp_path / "touched").exists()
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "", "device.py", "spec.json", "a b"])
+@pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "", "device.py", "spec-0.json", "a b"])
 def test_names_that_a_file_there_must_not_have(tmp_path: Path, name: str) -> None:
-    packed, files = pack(spec(tmp_path))
+    good = job(tmp_path)
+    bad = Job(
+        remote=remote(), specs=good.specs, files={**good.files, name: tmp_path / "tiny.tflite"}
+    )
     with pytest.raises(EdgecutError) as caught:
-        bench_on(remote(), packed, {**files, name: tmp_path / "tiny.tflite"}, timeout_s=1)
+        bench_on(bad, timeout_s=1)
     assert caught.value.code == "bad-measurement"
 
 
-def test_a_spec_whose_files_are_not_there(tmp_path: Path) -> None:
-    packed, files = pack(spec(tmp_path))
-    for these, code in (({}, "bad-measurement"), (files, "artifact-not-found")):
-        (tmp_path / "tiny.tflite").unlink(missing_ok=True)
+def test_specs_whose_files_are_not_there(tmp_path: Path) -> None:
+    good = job(tmp_path)
+    (tmp_path / "tiny.tflite").unlink()
+    for bad, code in (
+        (good, "artifact-not-found"),
+        (Job(remote=remote(), specs=good.specs, files={}), "bad-measurement"),
+        (Job(remote=remote(), specs=(), files={}), "bad-measurement"),
+    ):
         with pytest.raises(EdgecutError) as caught:
-            bench_on(remote(), packed, these, timeout_s=1)
+            bench_on(bad, timeout_s=1)
         assert caught.value.code == code
 
 
 def test_a_format_that_nothing_runs(tmp_path: Path) -> None:
-    packed, files = pack(spec(tmp_path, format="ncnn"))
     with pytest.raises(EdgecutError, match="no runtime runs the format 'ncnn'"):
-        bench_on(remote(), packed, files, timeout_s=1)
+        bench_on(job(tmp_path, format="ncnn"), timeout_s=1)
 
 
-def test_an_openvino_artifact_is_two_files() -> None:
-    entry = {"path": "/some/where/net.xml", "format": "openvino"}
-    packed, files = pack({"artifacts": [entry, {**entry, "path": "b.onnx", "format": "onnx"}]})
-    assert [e["path"] for e in packed["artifacts"]] == ["artifact-0.xml", "artifact-1.onnx"]
-    assert files == {
-        "artifact-0.xml": Path("/some/where/net.xml"),
-        "artifact-0.bin": Path("/some/where/net.bin"),
+def test_what_is_packed() -> None:
+    """What belongs together goes by one stem, and what two specs name goes once."""
+    ir = {"path": "/some/net.xml", "files": ["/some/net.xml", "/some/net.bin"]}
+    other = {"path": "b.onnx", "files": ["b.onnx"]}
+    packed = pack(remote(), [{"artifacts": [ir, other]}, {"artifacts": [ir]}])
+    there = {"path": "artifact-0.xml", "files": ["artifact-0.xml", "artifact-0.bin"]}
+    assert packed.specs == (
+        {"artifacts": [there, {"path": "artifact-1.onnx", "files": ["artifact-1.onnx"]}]},
+        {"artifacts": [there]},
+    )
+    assert packed.files == {
+        "artifact-0.xml": Path("/some/net.xml"),
+        "artifact-0.bin": Path("/some/net.bin"),
         "artifact-1.onnx": Path("b.onnx"),
     }
 
 
-def test_what_starts_the_keeper_says_which_python_is_too_old() -> None:
+def test_what_starts_the_supervisor_says_which_python_is_too_old() -> None:
     text = channel_module._BOOTSTRAP.format(size=0)
     assert not set(text) & set("'\n\\!`$")  # some login shells read these in single quotes
     done = subprocess.run(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecut.measure import remote, stay
-from tests import ssh_device
-from tests.ssh_device import Device
+from edgecut.remote import benchmark, channel, session
+from tests.remote import ssh_device
+from tests.remote.ssh_device import Device
 
 Start = Callable[..., Device]
 
@@ -23,11 +23,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         def start(*settings: str, **how: object) -> Device:
             device = stack.enter_context(ssh_device.running(tmp_path, *settings, **how))  # type: ignore[arg-type]
             monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-            monkeypatch.setattr(stay, "LOCK", str(device.lock))
+            monkeypatch.setattr(session, "LOCK", str(device.lock))
             return device
 
-        monkeypatch.setattr(stay, "BACK_OFF_S", 0.01)
-        monkeypatch.setattr(remote, "BACK_OFF_S", 0.1)
+        monkeypatch.setattr(session, "BACK_OFF_S", 0.01)
+        monkeypatch.setattr(channel, "_GRACE_S", 2.0)
+        monkeypatch.setattr(benchmark, "BACK_OFF_S", 0.1)
         yield start
 
 
