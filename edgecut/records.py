@@ -12,11 +12,11 @@ from typing import Any
 
 from edgecut.bundle import MANIFEST, RECORDS
 from edgecut.errors import EdgecutError
+from edgecut.measure.recorded import read
 from edgecut.network import digest_of
 from edgecut.saving import save
 
 COMMANDS = ("bench", "profile", "evaluate")
-LARGEST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,34 +69,6 @@ def kept(folder: Path) -> list[Record]:
                 )
             )
     return found
-
-
-def read(path: Path, schema: str) -> dict[str, Any]:
-    """The record in a file.
-
-    Raises:
-        EdgecutError: ``bad-record`` unless it is a JSON object of that schema, up to 1 GiB.
-    """
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ValueError("it is larger than 1 GiB")
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict) or data.get("schema") != schema:
-            raise ValueError(f"it does not follow {schema}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise bad(path, error) from error
-    return data
-
-
-def bad(path: Path, error: Exception) -> EdgecutError:
-    """The error of a file that does not hold what a record holds."""
-    what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-    return EdgecutError(
-        f"{path} is no record of a measurement: {what}",
-        code="bad-record",
-        where=str(path),
-        hint="measure again",
-    )
 
 
 def _build_of(folder: Path) -> str:

@@ -68,6 +68,6 @@ def show(findings: Findings) -> None:
         ]
         columns = ("artifact", "network", ">threads", ">median ms", ">p90", "verdict")
         stale = ", before it was built anew" if bench.stale else ""
-        render.print_table(f"{findings.name} {bench.where}{stale}", columns, rows)
+        render.print_table(f"{findings.name} on {bench.where}{stale}", columns, rows)
     for text in findings.missing:
         click.echo(f"not measured: {text}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgecut.errors import EdgecutError
+from edgecut.measure import recorded
 from edgecut.measure.statistics import CONFIDENCE, burst_medians
 
 SCHEMA = "edgecut.bench/1"
-LARGEST_BYTES = 1 << 30
 _RESAMPLES = 2000
 
 Row = Mapping[str, Any]
@@ -89,21 +88,14 @@ def compare(old: Path, new: Path) -> Comparison:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A record, with what a comparison needs of it.
+    """A record of a benchmark, with what a comparison needs of it.
 
     Raises:
         EdgecutError: ``bad-record``.
     """
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ValueError("it is larger than 1 GiB")
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-            raise ValueError(f"it does not follow {SCHEMA}")
-        if not isinstance(record["environment"], dict) or not isinstance(record["rows"], list):
-            raise ValueError("its environment or rows are of the wrong kind")
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise _bad(path, error) from error
+    record = recorded.read(path, SCHEMA)
+    if not isinstance(record.get("environment"), dict) or not isinstance(record.get("rows"), list):
+        raise recorded.bad(path, ValueError("its environment or rows are of the wrong kind"))
     return record
 
 
@@ -117,21 +109,11 @@ def _by_key(record: Mapping[str, Any], path: Path) -> dict[Key, Row]:
                 raise ValueError("a sample is not positive")
             _ = (str(row["runtime"]), [str(reason) for reason in row["reasons"]])
         except (KeyError, TypeError, ValueError) as error:
-            raise _bad(path, error) from error
+            raise recorded.bad(path, error) from error
         if key in found:
-            raise _bad(path, ValueError(f"{key} is there twice"))
+            raise recorded.bad(path, ValueError(f"{key} is there twice"))
         found[key] = row
     return found
-
-
-def _bad(path: Path, error: Exception) -> EdgecutError:
-    what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-    return EdgecutError(
-        f"{path} is no record of a benchmark: {what}",
-        code="bad-record",
-        where=str(path),
-        hint="write one with `edgecut bench --json > FILE`",
-    )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

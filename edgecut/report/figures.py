@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from math import log10
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,11 @@ def latency(name: str, rows: Sequence[Row]) -> str:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for place, (full, cut) in enumerate(_pairs(rows)):
+        pairs = _pairs(rows)
+        tops = [log10(full["median_ms"]) for full, _ in pairs]
+        all_ = [*tops, *(log10(cut["median_ms"]) for _, cut in pairs)]
+        heights = _apart(tops, least=(max(all_) - min(all_)) / 18 if pairs else 0)
+        for place, (full, cut) in enumerate(pairs):
             x, y = (np.array([one[key] for one in (full, cut)]) for key in ("gmacs", "median_ms"))
             axes.plot(x * 1e3, y, color=MUTED, linewidth=1, zorder=2)
             promised = [y[0] * x[1] / x[0], y[0]]
@@ -31,15 +37,15 @@ def latency(name: str, rows: Sequence[Row]) -> str:
                 _point(axes, one, one["gmacs"] * 1e3, label=None if place else one["network"])
             axes.annotate(
                 f"{cut['artifact']}{_threads(rows, cut)}",
-                (x[0] * 1e3, y[0]),
-                xytext=(6, 0),
+                (x[0] * 1e3, 10 ** heights[place]),
+                xytext=(8, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=9,
             )
         axes.set(xlabel="million multiply-accumulates", ylabel="median latency (ms)")
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        _plain(axes.yaxis)
         axes.margins(x=0.28)
         axes.set_xlim(left=0)
         axes.legend(loc="upper left")
@@ -57,8 +63,7 @@ def spread(name: str, rows: Sequence[Row]) -> str:
             share = 100 * (shown + 1) / len(samples)
             axes.step(samples[shown], share, where="post", color=COLOURS[row["network"]])
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.xaxis.set_minor_formatter(lambda value, _: "")
+        _plain(axes.xaxis, most=2)
 
     return _small(name, rows, paint_one, ("latency (ms)", "% of the runs"))
 
@@ -179,6 +184,24 @@ def _small(name: str, rows: Sequence[Row], paint_one: Any, labels: tuple[str, st
         figure.supylabel(labels[1], fontsize=11)
 
     return draw(name, (WIDTH, 0.6 + 1.9 * lines), paint)
+
+
+def _plain(axis: Any, most: int = 4) -> None:
+    """Few ticks with numbers as people write them, on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=2 + most * 3))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _apart(heights: Sequence[float], least: float) -> list[float]:
+    """The heights moved up as little as keeps each that far above the one below it."""
+    moved = list(heights)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    for below, place in itertools.pairwise(order):
+        moved[place] = max(moved[place], moved[below] + least)
+    return moved
 
 
 def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from edgecut import __version__, bundle
-from edgecut.records import Record, bad, kept
+from edgecut.measure.recorded import bad
+from edgecut.records import Record, kept
 
 Row = Mapping[str, Any]
 NETWORKS = ("full", "cut", "against")
-HERE = "on the machine of the build"
 MEASURES = ("ap50", "top1")
 _NUMBERS = ("median_ms", "low_ms", "high_ms", "p90_ms", "p99_ms")
 _MISSING = {
@@ -34,8 +34,8 @@ class Bench:
 
     @property
     def where(self) -> str:
-        """The machine, as a reader would say it."""
-        return f"on {self.record.device}" if self.record.device else HERE
+        """The machine: the device's name, or else the processor's."""
+        return self.record.device or str(self.environment.get("cpu") or "this machine")
 
     @property
     def place(self) -> str:
@@ -72,13 +72,15 @@ class Bench:
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
-        """Why rows are INVALID, each reason with what it holds for."""
+        """Why rows are INVALID: one reason of each kind, and how many rows it holds for.
+
+        Reasons of one kind differ in their numbers alone.
+        """
         found: dict[str, list[str]] = {}
         for row in self.rows:
-            for reason in row["reasons"]:
-                name = f"{row['artifact']} ({row['network']})"
-                found.setdefault(str(reason), []).append(name)
-        return tuple(f"{', '.join(names)}: {reason}" for reason, names in found.items())
+            for reason in map(str, row["reasons"]):
+                found.setdefault(re.split(r"[\d:]", reason)[0], []).append(reason)
+        return tuple(f"{len(alike)} of {len(self.rows)}: {alike[0]}" for alike in found.values())
 
     @property
     def best(self) -> Row | None:

@@ -50,8 +50,8 @@ def page(findings: Findings) -> str:
 def _sections(findings: Findings) -> Iterator[tuple[str, str, str]]:
     yield "build", "What was built", _build(findings)
     for bench in findings.benches:
-        yield f"latency-{bench.place}", f"Latency {bench.where}", _bench(bench)
-        yield f"machine-{bench.place}", f"The machine {bench.where}", _machine(bench)
+        yield f"latency-{bench.place}", f"Latency on {bench.where}", _bench(bench)
+        yield f"machine-{bench.place}", f"The machine: {bench.where}", _machine(bench)
     if findings.profiles:
         yield "operators", "Where the time goes", "".join(_profiles(findings))
     if findings.accuracies:
@@ -71,7 +71,7 @@ def _summary(findings: Findings) -> str:
         if best := bench.best:
             facts += [
                 (
-                    f"Fastest {bench.where}",
+                    f"Fastest on {bench.where}",
                     f"{best['median_ms']:#.3g} ms",
                     f"{best['artifact']}, {best['verdict']}",
                 )
@@ -259,7 +259,7 @@ def _accuracy(findings: Findings) -> str:
 
 def _figure(svg: str, title: str, caption: str) -> str:
     named = svg.replace('role="img"', f'role="img" aria-label="{escape(title)}"', 1)
-    return f"<figure>{named}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f'<figure tabindex="0">{named}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _table(

@@ -121,5 +121,5 @@ def test_bad_records(tmp_path: Path, text: str) -> None:
 
 
 def test_a_record_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(EdgecutError, match="no record of a benchmark"):
+    with pytest.raises(EdgecutError, match="no record of a measurement"):
         compare(tmp_path / "none", tmp_path / "none")

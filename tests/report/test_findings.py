@@ -1,0 +1,106 @@
+"""What a report is made of: records that fit, and none that lack what is drawn."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecut import records
+from edgecut.errors import EdgecutError
+from edgecut.report.findings import gather
+from edgecut.report.sheet import COLUMNS, sheet
+from tests.report import made_up
+
+
+def test_everything(tmp_path: Path) -> None:
+    found = gather(made_up.everything(tmp_path))
+    assert found.keep == ("person", "car") and found.missing == ()
+    assert [bench.where for bench in found.benches] == ["Cortex-A72", "pi@kitchen"]
+    assert [bench.place for bench in found.benches] == ["here", "pi-kitchen"]
+    best = found.benches[0].best
+    assert best is not None and best["artifact"] == "toy.int8.tflite"
+    assert found.accuracy_points() == [
+        ("toy.float32.tflite", "cut", 2.5, 0.6),
+        ("toy.int8.tflite", "cut", 1.25, 0.5),
+    ]
+
+
+def test_what_is_missing_is_told_with_its_command(tmp_path: Path) -> None:
+    found = gather(made_up.bundle(tmp_path))
+    assert [text.partition(": ")[2].split()[1] for text in found.missing] == [
+        "bench",
+        "profile",
+        "evaluate",
+    ]
+    assert found.accuracy_points() == []
+
+
+def test_records_of_an_earlier_build_draw_nothing_new(tmp_path: Path) -> None:
+    folder = made_up.everything(tmp_path)
+    made_up.bundle(folder, keep=("person",))
+    found = gather(folder)
+    assert all(bench.stale for bench in found.benches) and not found.profiles
+    assert len(found.missing) == 3 and found.accuracy_points() == []
+
+
+def test_reasons_of_one_kind_are_told_once(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    busy = [f"other programs kept 1.{n} cores busy" for n in range(3)]
+    rows = [made_up.row(f"{n}.tflite", "cut", 1.0, reasons=[busy[n]]) for n in range(3)]
+    records.keep(tmp_path, "bench", made_up.bench(*rows))
+    (bench,) = gather(tmp_path).benches
+    assert bench.reasons == (f"3 of 3: {busy[0]}",) and bench.verdict == "INVALID"
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda row: row.pop(name)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *map(_without, ("artifact", "network", "median_ms", "bursts_ms", "state", "reasons")),
+        lambda row: row.update(network="<script>"),
+        lambda row: row.update(median_ms=-1.0),
+        lambda row: row.update(median_ms=float("nan")),
+        lambda row: row.update(bursts_ms=[]),
+        lambda row: row.update(bursts_ms=[["x"]]),
+        lambda row: row.update(bursts_ms=3),
+    ],
+)
+def test_a_record_that_cannot_be_drawn(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    made_up.bundle(tmp_path)
+    row = made_up.row("a.tflite", "cut", 1.0)
+    record = made_up.bench(row)
+    spoil(row)
+    path = records.keep(tmp_path, "bench", record)
+    with pytest.raises(EdgecutError) as error:
+        gather(tmp_path)
+    assert error.value.code == "bad-record" and str(path) in error.value.message
+
+
+@pytest.mark.parametrize("name", ["operators", "explained", "artifact"])
+def test_a_profile_that_cannot_be_drawn(tmp_path: Path, name: str) -> None:
+    made_up.bundle(tmp_path)
+    profile = made_up.profile()
+    del profile["profiles"][0][name]
+    records.keep(tmp_path, "profile", profile)
+    with pytest.raises(EdgecutError, match=name):
+        gather(tmp_path)
+
+
+def test_the_sheet(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    row = made_up.row("=cmd()", "cut", 2.5, reasons=["heat", "load"])
+    records.keep(tmp_path, "bench", made_up.bench(row), device="pi")
+    (line,) = csv.DictReader(io.StringIO(sheet(gather(tmp_path).benches)))
+    assert tuple(line) == COLUMNS
+    assert (line["device"], line["median_ms"], line["reasons"]) == ("pi", "2.5", "heat; load")
+    assert line["artifact"] == "'=cmd()" and line["share_of_peak"] == ""
