@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecut import bundle
@@ -18,6 +18,7 @@ from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
+from edgecut.runtimes import find_accelerator
 
 FORMATS = {".tflite": "tflite", ".xml": "openvino", ".onnx": "onnx"}
 
@@ -66,6 +67,7 @@ def bench(
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
     against: Path | None = None,
+    accelerator: str | None = None,
     tell: Tell = nobody,
 ) -> list[Timing]:
     """Latency on this machine of every artifact, interleaved with the full network's like it.
@@ -82,47 +84,138 @@ def bench(
         pin: the only cores that may be used.
         sustain_s: seconds to run each artifact for afterwards, without a pause.
         against: another ``.tflite``, ``.xml`` or ``.onnx`` file, to run in turn with them.
+        accelerator: OpenVINO's name of the device to run on, ``NPU``, ``GPU`` or ``CPU``: then only
+            the OpenVINO artifacts are measured.
         tell: told of progress.
 
     Returns:
         For each artifact, one timing for each number of threads.
 
     Raises:
-        EdgecutError: what ``open_bundle``, ``produce`` and ``measure`` raise.
+        EdgecutError: what ``open_bundle``, ``Field``, ``produce`` and ``measure`` raise.
     """
     opened = open_bundle(folder, model=model)
-    other = [] if against is None else [_other(against)]
-    full = tidy(opened.full())
+    field = Field(opened, against=against, accelerator=accelerator)
     timings: list[Timing] = []
-    artifacts = opened.distinct
+    artifacts = field.artifacts()
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
-        with _full_like(full, artifact, opened) as whole:
-            contenders = [whole, *other, _of_bundle(artifact, opened)]
+        with field.round(artifact) as turn:
             for count in threads:
                 tell(f"bench {artifact.path}", len(timings), most)
-                first, *beside, last = measure(
-                    contenders,
+                measured = measure(
+                    turn.contenders,
                     threads=count,
                     duration_s=duration_s,
                     precision=precision,
                     pin=pin,
                     sustain_s=sustain_s,
                 )
-                timings.append(
-                    Timing(
-                        artifact=artifact.path,
-                        full=first,
-                        cut=last,
-                        full_cost=cost(full),
-                        cut_cost=cost(opened.network),
-                        speed_up=ratio(first, last),
-                        against=beside[0] if beside else None,
-                        against_ratio=ratio(beside[0], last) if beside else None,
-                    )
-                )
+                timings.append(turn.timing(measured))
     tell("bench", most, most)
     return timings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What runs in turn for one artifact: the full network's like it, and last the artifact."""
+
+    artifact: str
+    contenders: tuple[Contender, ...]
+    full_cost: Cost
+    cut_cost: Cost
+    accelerator: str | None = None
+
+    def timing(self, measured: Sequence[Measurement]) -> Timing:
+        """What came of it: a measurement for each contender."""
+        if self.accelerator not in (None, "CPU"):
+            # The same machine, and yet nothing to compare with what its processor takes.
+            told = {"accelerator": self.accelerator}
+            measured = [replace(m, environment={**m.environment, **told}) for m in measured]
+        first, *beside, last = measured
+        return Timing(
+            artifact=self.artifact,
+            full=first,
+            cut=last,
+            full_cost=self.full_cost,
+            cut_cost=self.cut_cost,
+            speed_up=ratio(first, last),
+            against=beside[0] if beside else None,
+            against_ratio=ratio(beside[0], last) if beside else None,
+        )
+
+
+class Field:
+    """All that a bundle has to run, and what runs beside it.
+
+    Args:
+        opened: the bundle.
+        against: as ``bench`` takes it.
+        accelerator: as ``bench`` takes it.
+
+    Raises:
+        EdgecutError: what ``OpenBundle.full`` and ``tidy`` raise, ``unknown-format``,
+            ``no-such-accelerator``, ``nothing-to-measure``.
+    """
+
+    def __init__(
+        self, opened: OpenBundle, *, against: Path | None = None, accelerator: str | None = None
+    ) -> None:
+        self._opened = opened
+        self._other = [] if against is None else [_other(against)]
+        self._accelerator = find_accelerator(accelerator) if accelerator else None
+        if self._accelerator and any(other.format != "openvino" for other in self._other):
+            raise _only_openvino(f"{against} is no OpenVINO file")
+        self._full = tidy(opened.full())
+
+    def artifacts(self, target: str | None = None) -> list[Artifact]:
+        """The artifacts for a target, or for all of them; only one of each file.
+
+        Raises:
+            EdgecutError: ``nothing-to-measure`` where there are none.
+        """
+        if self._accelerator:
+            found = [a for a in self._opened.distinct if a.format == "openvino"]
+            if not found:
+                raise _only_openvino(f"{self._opened.folder} holds no artifact for OpenVINO")
+            return found
+        targets = sorted({artifact.target for artifact in self._opened.artifacts})
+        if target is not None and target not in targets:
+            raise EdgecutError(
+                f"{self._opened.folder} holds no artifact for the target '{target}', only for "
+                + ", ".join(targets),
+                code="nothing-to-measure",
+                hint=f"build with --target {target}",
+            )
+        wanted = (a for a in self._opened.artifacts if target in (None, a.target))
+        return list({artifact.path: artifact for artifact in wanted}.values())
+
+    def formats(self, artifacts: Sequence[Artifact]) -> set[str]:
+        """What must be there to run these artifacts, and the file beside them."""
+        return {artifact.format for artifact in artifacts} | {c.format for c in self._other}
+
+    @contextmanager
+    def round(self, artifact: Artifact) -> Iterator[Round]:
+        """What runs in turn for an artifact; its files are there as long as the context is."""
+        with _full_like(self._full, artifact, self._opened) as whole:
+            contenders = (whole, *self._other, _of_bundle(artifact, self._opened))
+            if self._accelerator:
+                contenders = tuple(replace(c, device=self._accelerator) for c in contenders)
+            yield Round(
+                artifact=artifact.path,
+                contenders=contenders,
+                full_cost=cost(self._full),
+                cut_cost=cost(self._opened.network),
+                accelerator=self._accelerator,
+            )
+
+
+def _only_openvino(message: str) -> EdgecutError:
+    return EdgecutError(
+        message,
+        code="nothing-to-measure",
+        hint="OpenVINO's devices run its own format alone: build for a target that takes it",
+    )
 
 
 @contextmanager

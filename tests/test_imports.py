@@ -32,6 +32,7 @@ LEVELS = (
     {"cutout", "source", "bundle", "produce", "nested"},
     {"branch_cost", "opened", "records"},
     {"pipeline", "appraise", "report", "timing"},
+    {"on_devices"},
     {"cli"},
     {"__main__"},
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from edgecut.cost import Cost
     from edgecut.measure.latency import Measurement, Ratio
+    from edgecut.on_devices import Found
     from edgecut.timing import Timing
 
 STATE = ("before", "during", "after")
@@ -68,9 +69,8 @@ class Seconds(click.ParamType[float]):
     "--threads",
     type=Numbers(1),
     metavar="N,..",
-    default="1",
-    show_default=True,
-    help="CPU threads of the runtimes: a run for each number.",
+    help="CPU threads of the runtimes: a run for each number. Default: 1, or what devices.toml "
+    "says.",
 )
 @click.option(
     "--seconds",
@@ -95,45 +95,78 @@ class Seconds(click.ParamType[float]):
     metavar="FILE",
     help="Another .tflite, .xml or .onnx, run in turn with each.",
 )
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    help="Measure there: user@host or whatever ssh takes, a name in devices.toml, or openvino:NPU, "
+    "openvino:GPU or openvino:CPU for this machine's.",
+)
+@click.option(
+    "--wait", type=Seconds(), metavar="TIME", help="Wait for a device that another benchmark has."
+)
 @options.replaced_model
 @options.as_json
 def command(
     folder: str,
-    threads: tuple[int, ...],
+    threads: tuple[int, ...] | None,
     seconds: float,
     precision: float | None,
     pin: tuple[int, ...] | None,
     sustain: float | None,
     against: Path | None,
+    devices: tuple[str, ...],
+    wait: float | None,
     model: str | None,
     json_: bool,
 ) -> None:
-    """Time every artifact in FOLDER on this machine, interleaved with the full network's like it.
+    """Time every artifact in FOLDER, interleaved with the full network's like it.
 
-    The latency is the runtime's own invocation alone, without preprocessing. It tells of this
-    machine, not of the target that the artifact was built for. Whatever spoils it makes it
-    INVALID, with the reason.
+    The latency is the runtime's own invocation alone, without preprocessing. It tells of the
+    machine that it was taken on, this one unless --device names another, and not of the target
+    that the artifact was built for. Whatever spoils it makes it INVALID, with the reason.
     """
-    from edgecut import timing
+    from edgecut import on_devices, timing
 
+    effort: dict[str, Any] = {
+        "model": model,
+        "duration_s": seconds,
+        "precision": None if precision is None else precision / 100,
+        "pin": pin,
+        "sustain_s": sustain or 0.0,
+        "against": against,
+    }
     with render.progress() as tell:
-        timings = timing.bench(
-            Path(folder),
-            model=model,
-            threads=threads,
-            duration_s=seconds,
-            precision=None if precision is None else precision / 100,
-            pin=pin,
-            sustain_s=sustain or 0.0,
-            against=against,
-            tell=tell,
-        )
-    record = {"schema": "edgecut.bench/1", **as_json(timings)}
-    render.keep(Path(folder), "bench", record)
-    if json_:
-        render.print_json(record)
-        return
-    show(timings)
+        if devices:
+            found = on_devices.bench(
+                Path(folder), devices, threads=threads, wait_s=wait or 0.0, tell=tell, **effort
+            )
+        else:
+            timings = timing.bench(Path(folder), threads=threads or (1,), tell=tell, **effort)
+            found = [on_devices.Found(device="", timings=tuple(timings))]
+    tell_of(Path(folder), found, json_=json_)
+
+
+def tell_of(folder: Path, found: list[Found], *, json_: bool) -> None:
+    """Keep and print what came of each device; the first error is the command's, at the end."""
+    records = []
+    for one in found:
+        if one.error is None:
+            timings = list(one.timings)
+            record = {"schema": "edgecut.bench/1", "device": one.device, **as_json(timings)}
+            render.keep(folder, "bench", record, device=one.device)
+            records.append(record)
+            if not json_:
+                show(timings, one.device)
+    if json_ and records:
+        # A list only where several devices were asked for, whichever of them answered.
+        render.print_json(records[0] if len(found) == 1 else records)
+    errors = [one.error for one in found if one.error is not None]
+    for error in errors[1:]:
+        render.print_error(error)
+    if errors:
+        raise errors[0]
 
 
 def as_json(timings: list[Timing]) -> dict[str, Any]:
@@ -185,7 +218,7 @@ def rate(cost: Cost, measured: Measurement) -> float:
     return cost.gmacs / (measured.median_ms / 1e3)
 
 
-def show(timings: list[Timing]) -> None:
+def show(timings: list[Timing], device: str = "") -> None:
     """Print a line for each artifact, and what the MACs alone would promise."""
     if not timings:
         return
@@ -215,7 +248,7 @@ def show(timings: list[Timing]) -> None:
         *(["against / cut"] if beside else []),
     )
     threads = "" if several else f", threads: {first.cut.threads}"
-    title = f"Median latency on this machine, full and cut in turn{threads}"
+    title = f"Median latency on {device or 'this machine'}, full and cut in turn{threads}"
     render.print_table(title, columns, rows)
     click.echo(
         f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: MACs alone "
@@ -224,7 +257,7 @@ def show(timings: list[Timing]) -> None:
     )
     for timing in timings:
         _show_sustained(timing)
-    _show_doubts(timings, several)
+    _show_doubts(timings, several, device)
 
 
 def _show_sustained(timing: Timing) -> None:
@@ -239,12 +272,12 @@ def _show_sustained(timing: Timing) -> None:
         )
 
 
-def _show_doubts(timings: list[Timing], several: bool) -> None:
+def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:
     """Every reason not to believe a number; what all share is said once."""
     from edgecut.measure.environment import remarks
 
     if known := list(remarks(timings[0].cut.environment)):
-        click.echo(f"This machine: {', '.join(known)}.")
+        click.echo(f"{device or 'This machine'}: {', '.join(known)}.")
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.
         reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}

@@ -27,12 +27,12 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def keep(folder: Path, command: str, data: Mapping[str, Any]) -> None:
+def keep(folder: Path, command: str, data: Mapping[str, Any], *, device: str = "") -> None:
     """Keep a measurement beside the bundle; where that cannot be, it is a note, not an error."""
     from edgecut import records
 
     try:
-        click.echo(f"  kept as {records.keep(folder, command, data)}", err=True)
+        click.echo(f"  kept as {records.keep(folder, command, data, device=device)}", err=True)
     except EdgecutError as error:
         click.echo(f"note: not kept for `edgecut report`: {error.message}", err=True)
 

@@ -209,9 +209,42 @@ def measure(
         EdgecutError: ``bad-measurement`` (no contenders, equal names, no duration, no such core),
             ``missing-package``, ``unknown-format``, ``artifact-not-found``, ``runtime-failed``.
     """
+    spec = spec_of(
+        contenders,
+        threads=threads,
+        duration_s=duration_s,
+        warm_up_s=warm_up_s,
+        precision=precision,
+        pin=pin,
+        sustain_s=sustain_s,
+    )
+    for contender in contenders:
+        require_runtime(contender.format)
+    _check_cores(pin)
+    return read_report(_bench(spec, timeout_s or limit_s(spec)), contenders)
+
+
+def spec_of(
+    contenders: Sequence[Contender],
+    *,
+    threads: int = 1,
+    duration_s: float = 5.0,
+    warm_up_s: float = 0.5,
+    precision: float | None = None,
+    pin: Sequence[int] | None = None,
+    sustain_s: float = 0.0,
+) -> dict[str, Any]:
+    """What ``device.py bench`` is told to measure, here or elsewhere; the paths are files here.
+
+    The arguments are those of ``measure``.
+
+    Raises:
+        EdgecutError: ``bad-measurement``, ``artifact-not-found``.
+    """
     _check(contenders, threads, duration_s, warm_up_s)
-    _check_wishes(precision, pin)
-    spec = {
+    if precision is not None and not precision > 0:
+        raise EdgecutError(f"cannot measure to a precision of {precision}", code="bad-measurement")
+    return {
         "artifacts": [_entry(contender, threads) for contender in contenders],
         "duration_s": duration_s,
         "warm_up_s": warm_up_s,
@@ -221,8 +254,12 @@ def measure(
         "pin": None if pin is None else list(pin),
         "sustain_s": sustain_s,
     }
-    limit_s = timeout_s or sustain_s + len(contenders) * (180.0 + 3 * warm_up_s + 10 * duration_s)
-    return read_report(_bench(spec, limit_s), contenders)
+
+
+def limit_s(spec: Mapping[str, Any]) -> float:
+    """Seconds that a measurement may take: ample for slow compilation."""
+    each_s = 180.0 + 3 * spec["warm_up_s"] + 10 * spec["duration_s"]
+    return float(spec["sustain_s"] + len(spec["artifacts"]) * each_s)
 
 
 def _entry(contender: Contender, threads: int) -> dict[str, Any]:
@@ -369,14 +406,11 @@ def _check(
             hint="the duration must be positive, and there must be a thread",
         )
     for contender in contenders:
-        require_runtime(contender.format)
         if not contender.path.is_file():
             raise EdgecutError(f"{contender.path} is not a file", code="artifact-not-found")
 
 
-def _check_wishes(precision: float | None, pin: Sequence[int] | None) -> None:
-    if precision is not None and not precision > 0:
-        raise EdgecutError(f"cannot measure to a precision of {precision}", code="bad-measurement")
+def _check_cores(pin: Sequence[int] | None) -> None:
     there = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if pin is not None and (not pin or not set(pin) <= there):
         raise EdgecutError(
@@ -386,7 +420,7 @@ def _check_wishes(precision: float | None, pin: Sequence[int] | None) -> None:
         )
 
 
-def _bench(spec: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+def _bench(spec: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     """The report of ``device.py bench``; every process is gone afterwards, whatever happens."""
     with (
         tempfile.TemporaryDirectory(prefix="edgecut-") as folder,
@@ -403,14 +437,14 @@ def _bench(spec: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
             start_new_session=True,  # so that its children can be ended with it
         )
         try:
-            stdout, _ = process.communicate(timeout=limit_s)
+            stdout, _ = process.communicate(timeout=timeout_s)
             if process.returncode != 0:
                 raise ValueError(f"ended with exit code {process.returncode}")
             report: dict[str, Any] = json.loads(stdout)
             return report
         except (subprocess.TimeoutExpired, ValueError) as error:
             late = isinstance(error, subprocess.TimeoutExpired)
-            what = f"did not end within {limit_s:g} s" if late else str(error)
+            what = f"did not end within {timeout_s:g} s" if late else str(error)
             tail = stderr_tail(stderr)
             raise EdgecutError(
                 f"the measurement {what}" + (f"; it said:\n{tail}" if tail else ""),

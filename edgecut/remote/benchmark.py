@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from edgecut import device as device_script
 from edgecut.errors import EdgecutError
@@ -25,6 +25,15 @@ _OURS = re.compile(r"device\.py|spec-\d+\.json|stdout|stderr")
 
 Report = dict[str, Any]
 Spec = Mapping[str, Any]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Work(Protocol[T_co]):
+    """What is done on one device."""
+
+    def __call__(self, *, tell: Tell, stop: threading.Event) -> T_co:
+        """Do it; ``stop`` ends it when it is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +47,6 @@ class Job:
     remote: Remote
     specs: tuple[Spec, ...]
     files: Mapping[str, Path]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of a job: a report for each spec, or the error that ended it."""
-
-    remote: Remote
-    reports: tuple[Report, ...] = ()
-    error: EdgecutError | None = None
 
 
 def pack(remote: Remote, specs: Sequence[Spec]) -> Job:
@@ -69,6 +69,37 @@ def pack(remote: Remote, specs: Sequence[Spec]) -> Job:
 
     packed = tuple({**spec, "artifacts": list(map(entry, spec["artifacts"]))} for spec in specs)
     return Job(remote=remote, specs=packed, files=files)
+
+
+def check(
+    remote: Remote,
+    formats: Iterable[str],
+    *,
+    wait_s: float = 0.0,
+    tell: Tell = nobody,
+    stop: threading.Event | None = None,
+) -> None:
+    """See that a device can be reached, and has what these formats take to run.
+
+    Args:
+        remote: the device.
+        formats: ``tflite``, ``openvino`` or ``onnx``.
+        wait_s: where it is not 0, the device may be busy for now.
+        tell: told of progress.
+        stop: when set by another thread, all is ended.
+
+    Raises:
+        EdgecutError: as ``bench_on``, as far as it comes to that.
+    """
+    with Channel(remote.ssh(), remote.python, stop or threading.Event()) as channel:
+        session = Session(remote.name, channel, tell)
+        try:
+            session.open(_known(formats), 0, 0.0)
+        except Gone as gone:
+            raise gone_error(remote.name, session.stage, gone.why, *channel.ending(gone)) from gone
+        except EdgecutError as error:
+            if error.code != "device-busy" or not wait_s:
+                raise
 
 
 def bench_on(
@@ -103,7 +134,7 @@ def bench_on(
             ``missing-on-device``, ``device-busy``, ``device-full``, ``device-failed``,
             ``device-late``, ``runtime-failed`` or ``bad-report``; and ``stopped``.
     """
-    contents, formats, name = _contents(job), _formats(job.specs), job.remote.name
+    contents, formats, name = _contents(job), _known(_formats(job)), job.remote.name
     stop = stop or threading.Event()
     for attempt in range(1, ATTEMPTS + 1):
         # A device that lost the connection keeps its lock until it has noticed.
@@ -125,21 +156,17 @@ def bench_on(
     raise error
 
 
-def bench_on_each(
-    jobs: Sequence[Job], *, timeout_s: float, wait_s: float = 0.0, tell: Tell = nobody
-) -> list[Outcome]:
-    """Do all jobs at once; one that fails does not stop the others.
+def at_once(works: Sequence[Work[T]], tell: Tell = nobody) -> list[T | EdgecutError]:
+    """Do all of it at once, one work on each device; one that fails does not stop the others.
 
     An interrupt ends them all, and every device is cleaned up before it goes on its way.
 
     Args:
-        jobs: for different devices.
-        timeout_s: as ``bench_on`` takes it, for each.
-        wait_s: as ``bench_on`` takes it, for each.
+        works: each is ``check`` or ``bench_on`` with all but ``tell`` and ``stop`` given.
         tell: told of progress, by one thread at a time.
 
     Returns:
-        One outcome for each job, in order.
+        What each gave, or the error that ended it, in order.
     """
     stop, telling = threading.Event(), threading.Lock()
 
@@ -147,16 +174,15 @@ def bench_on_each(
         with telling:
             tell(stage, done, total)
 
-    def outcome(job: Job) -> Outcome:
+    def do(work: Work[T]) -> T | EdgecutError:
         try:
-            reports = bench_on(job, timeout_s=timeout_s, wait_s=wait_s, tell=tell_alone, stop=stop)
+            return work(tell=tell_alone, stop=stop)
         except EdgecutError as error:
-            return Outcome(remote=job.remote, error=error)
-        return Outcome(remote=job.remote, reports=tuple(reports))
+            return error
 
-    with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, len(works))) as pool:
         try:
-            return list(pool.map(outcome, jobs))
+            return list(pool.map(do, works))
         finally:
             stop.set()
 
@@ -186,12 +212,15 @@ def _spec_name(number: int) -> str:
     return f"spec-{number}.json"
 
 
-def _formats(specs: Sequence[Spec]) -> list[str]:
-    formats = {str(entry["format"]) for spec in specs for entry in spec["artifacts"]}
-    if unknown := formats - set(FORMATS):
+def _formats(job: Job) -> set[str]:
+    return {str(entry["format"]) for spec in job.specs for entry in spec["artifacts"]}
+
+
+def _known(formats: Iterable[str]) -> list[str]:
+    if unknown := set(formats) - set(FORMATS):
         raise EdgecutError(
             f"no runtime runs the format '{min(unknown)}'",
             code="unknown-format",
             hint=f"known formats: {', '.join(FORMATS)}",
         )
-    return sorted(formats)
+    return sorted(set(formats))

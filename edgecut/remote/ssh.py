@@ -62,7 +62,13 @@ _KNOWN = (
         'install a newer one there, and give it in devices.toml: python = "python3.11"',
     ),
     (
-        r"Could not resolve|Connection refused|timed out|Timeout|No route|unreachable",
+        r"Could not resolve",
+        "device-unreachable",
+        "{name} is not known, neither to devices.toml nor to ssh nor to the network",
+        "name a device of devices.toml, a Host of ~/.ssh/config, or user@host",
+    ),
+    (
+        r"Connection refused|timed out|Timeout|No route|unreachable",
         "device-unreachable",
         "{name} cannot be reached",
         "see that it is switched on, in the network, and that ssh by hand reaches it",

@@ -95,10 +95,14 @@ class Device:
 
     def sessions(self) -> list[int]:
         """The server's processes for its connections."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.server.pid)], capture_output=True, text=True
-        )
-        return [int(pid) for pid in listed.stdout.split()]
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                # The name in the second field may hold spaces and parentheses.
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1:2]
+                if entry.name.isdigit() and parent == [str(self.server.pid)]:
+                    found.append(int(entry.name))
+        return found
 
 
 def wait_until(happens: Callable[[], bool], *, within_s: float = 15.0) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from edgecut.remote import channel as channel_module
 from edgecut.remote import session as session_module
 from edgecut.remote import ssh as ssh_module
 from edgecut.remote import supervisor
-from edgecut.remote.benchmark import Job, bench_on, bench_on_each, pack
+from edgecut.remote.benchmark import Job, at_once, bench_on, check, pack
 from edgecut.remote.channel import Channel
 from edgecut.remote.ssh import Remote
 from tests.remote import ssh_device
@@ -325,10 +326,25 @@ def test_several_measurements_in_one_session(device: Device, tmp_path: Path) -> 
 def test_several_devices_at_once(device: Device, tmp_path: Path) -> None:
     device.configure("nowhere", "Port 1")
     jobs = [job(tmp_path), job(tmp_path, remote("nowhere"))]
-    good, bad = bench_on_each(jobs, timeout_s=60)
-    assert good.error is None and len(good.reports) == 1 and good.remote.name == "device"
-    assert bad.error is not None and bad.error.code == "device-unreachable"
+    good, bad = at_once([partial(bench_on, one, timeout_s=60) for one in jobs])
+    assert not isinstance(good, EdgecutError) and len(good) == 1
+    assert isinstance(bad, EdgecutError) and bad.code == "device-unreachable"
     assert device.is_clean()
+
+
+def test_a_device_is_checked_before_anything_is_made_for_it(device: Device, tmp_path: Path) -> None:
+    check(remote(), ["tflite"])
+    held = supervisor.take_lock(str(device.lock))
+    assert held is not None
+    try:
+        check(remote(), ["tflite"], wait_s=1)
+        with pytest.raises(EdgecutError, match="another benchmark has device"):
+            check(remote(), ["tflite"])
+    finally:
+        os.close(held)
+    with pytest.raises(EdgecutError, match="has no such Python"):
+        check(remote(python="python9"), ["tflite"])
+    assert wait_until(device.is_clean, within_s=SOON_S)
 
 
 # Endings.
