@@ -46,6 +46,7 @@ class Supervisor:
         self.saying = threading.Lock()
         self.ending = threading.Lock()
         self.lock: int | None = None
+        self.lock_path = ""
         self.folder: str | None = None
         self.child: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +103,7 @@ class Supervisor:
                 self.say({"is": "waiting", **held})
                 told = True
             time.sleep(0.5)
-        self.lock = lock
+        self.lock, self.lock_path = lock, order["lock"]
         sweep()
         with self.ending:
             self.folder = tempfile.mkdtemp(prefix=PREFIX)  # mode 700
@@ -198,6 +199,8 @@ class Supervisor:
         self.ending.acquire()
         self.kill()
         remove(self.folder)
+        if self.lock is not None:
+            drop_lock(self.lock, self.lock_path)
         os._exit(0)
 
 
@@ -215,7 +218,7 @@ def take_lock(path: str) -> int | None:
             return None
         if same_file(file, path):
             break
-        os.close(file)  # it was removed by a cleaner of old files
+        os.close(file)  # its holder has just removed it
     os.ftruncate(file, 0)
     os.pwrite(file, json.dumps(holder()).encode(), 0)
     return file
@@ -233,6 +236,15 @@ def holder() -> dict[str, Any]:
         "user": user,
         "from": os.environ.get("SSH_CONNECTION", "").partition(" ")[0],
     }
+
+
+def drop_lock(file: int, path: str) -> None:
+    """Remove the lock's file while it is held; whoever waits for it finds that, and makes anew."""
+    # Where it is another user's, a folder like /tmp keeps it, and it holds nobody back.
+    with contextlib.suppress(OSError):
+        if same_file(file, path):
+            os.unlink(path)
+    os.close(file)
 
 
 def open_lock(path: str) -> int:

@@ -46,6 +46,21 @@ def test_a_lock_that_was_removed_holds_nobody_back(tmp_path: Path) -> None:
     os.close(second)
 
 
+def test_a_lock_that_is_dropped_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first = supervisor.take_lock(str(path))
+    assert first is not None
+    supervisor.drop_lock(first, str(path))
+    assert not path.exists()
+    second = supervisor.take_lock(str(path))
+    path.unlink()
+    third = supervisor.take_lock(str(path))
+    assert second is not None and third is not None
+    supervisor.drop_lock(second, str(path))  # not the one that is there now
+    assert path.exists() and supervisor.take_lock(str(path)) is None
+    os.close(third)
+
+
 def test_a_lock_that_says_nothing_is_a_lock(tmp_path: Path) -> None:
     for text in ("", "[]", '{"since": 3}', "nonsense"):
         (tmp_path / "lock").write_text(text)
