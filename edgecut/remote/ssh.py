@@ -185,6 +185,7 @@ def _no_contact(name: str, code: int | None, said: str) -> EdgecutError:
         if match := re.search(pattern, said):
             kind, message, hint, found = known, fault, way_out, match.groupdict()
             break
+    said = re.sub(r"edgecut-python .*\n?", "", said).strip()  # our own word, not ssh's
     return EdgecutError(
         message.format(name=name, **found) + _quoted(said), code=kind, where=name, hint=hint
     )

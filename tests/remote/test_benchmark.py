@@ -179,7 +179,7 @@ def test_a_device_whose_python_is_too_old(device: Device, tmp_path: Path) -> Non
     old.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{pretend}' \"$@\"\n")
     old.chmod(0o755)
     error = refused("missing-on-device", tmp_path, remote(python=str(old)))
-    assert "has Python 3.7" in error.message
+    assert "has Python 3.7, and" in error.message and "edgecut-python" not in error.message
 
 
 def test_a_device_without_numpy_and_the_runtime(device: Device, tmp_path: Path) -> None:
