@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.models import ROOT, Subject
 from benchmarks.peers.onnx2tf_chain import PYTHON_VARIABLE
 from edgecut.artifact import Emitted, Port
-from edgecut.measure.latency import Contender
+from edgecut.measure.contender import Contender
 from edgecut.network import Network
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce

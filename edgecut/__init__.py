@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgecut.bundle import gains
     from edgecut.errors import EdgecutError
     from edgecut.pipeline import build, cut, verify
+    from edgecut.profiling import profile
     from edgecut.source import SampleSource, Source, load
 
 # Both report to their makers over the network unless told not to before they are imported.
@@ -40,6 +41,7 @@ __all__ = [
     "evaluate",
     "gains",
     "load",
+    "profile",
     "verify",
 ]
 
@@ -54,6 +56,7 @@ _HOMES = {
     "build": "pipeline",
     "cut": "pipeline",
     "verify": "pipeline",
+    "profile": "profiling",
 }
 
 

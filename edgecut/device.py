@@ -2,6 +2,7 @@
 
     python device.py serve SPEC.json    answers arrays with arrays, to verify an artifact
     python device.py bench SPEC.json    times artifacts in turn and prints a JSON report
+    python device.py profile SPEC.json  times the operators of one artifact, prints a JSON report
 
 It takes Python 3.9 to 3.13 and nothing of edgecut, so that it can be copied to a device.
 
@@ -22,11 +23,15 @@ early). ``pin`` lists the cores that may be used (null: all). ``sustain_s`` runs
 alone for that long afterwards. ``files`` are all files of the artifact: they are digested before
 they are loaded and after the last run.
 
+``profile``: the spec is one entry, with "files" as above, and ``"runs"``. The runtime's own
+profiler times every operator, in this process; the report lists them in running order.
+
 Nothing is judged here: the report holds what was seen, and the host says what may be concluded.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import glob
 import hashlib
@@ -378,9 +383,10 @@ def bench(spec_path: str) -> None:
             # One after the other: a load must not be disturbed by another's.
             children.append(Child({**entry, "warm_up_s": spec["warm_up_s"]}))
         watch = Watch()
-        before = describe_moment(children)
+        ids = [child.process_id for child in children]
+        before = describe_moment(ids)
         bursts = interleave(children, spec, watch)
-        after = describe_moment(children)
+        after = describe_moment(ids)
         sustained = children[-1].sustain(spec["sustain_s"]) if spec.get("sustain_s") else None
     finally:
         for child in children:
@@ -629,6 +635,347 @@ def noise(ports: list[dict[str, Any]]) -> list[Any]:
     return arrays
 
 
+# Profile: what each operator of one artifact takes. The runtime's own profiler tells; it slows the
+# runtime down a little, so the artifact runs without it in turn, and both times are reported.
+
+PROFILE_BLOCKS = 5  # profiled and plain runs change places that often
+OPENVINO_SETTLING = 3  # runs of a fresh compilation that are left out
+RESOLUTION_NS = 1000  # both profilers count whole microseconds
+
+# A profiler is made of an entry. take(arrays by tensor name); graph, what the runtime made of the
+# file, where it tells; block(runs) -> samples, each (operators in running order, nanoseconds of
+# each of them or None where it did not show, nanoseconds of each whole run that the sample is of).
+
+
+def profile(spec_path: str) -> None:
+    """Profile the one artifact of the spec, and print the report."""
+    channel = take_stdout()
+    spec = read_spec(spec_path)
+    entry = located(spec, spec_path)
+    if entry["format"] not in PROFILERS:
+        raise NotImplementedError(f"there is no profiler for the format {entry['format']}")
+    environment, sha256 = describe_machine(), digest(entry["files"])
+    profiler = PROFILERS[entry["format"]](entry)
+    plain = Loaded(entry)
+    arrays = noise(plain.inputs)
+    plain.feed(arrays)
+    profiler.take(
+        {p["artifact_name"]: to_artifact(arrays[i], p) for i, p in enumerate(plain.inputs)}
+    )
+    gc.disable()
+    watch, before = Watch(), describe_moment([])
+    told = profile_in_turn(plain.runtime, profiler, spec["runs"], watch)
+    environment.update(before=before, during=watch.seen, after=describe_moment([]))
+    report = {
+        "runtime": plain.runtime.runtime,
+        "version": plain.runtime.version,
+        "threads": entry.get("threads", 1),
+        "sha256": sha256,
+        "sha256_after": digest(entry["files"]),
+        "resolution_ns": RESOLUTION_NS,
+        "environment": environment,
+    }
+    send(channel, {**report, **told})
+
+
+def profile_in_turn(runtime: Any, profiler: Any, runs: int, watch: Watch) -> dict[str, Any]:
+    """Blocks of plain and of profiled runs; every operator with its samples, in running order."""
+    block = max(1, math.ceil(runs / PROFILE_BLOCKS))
+    bursts_ns: list[list[int]] = []
+    samples: list[Any] = []
+    for _ in range(PROFILE_BLOCKS):
+        timed(runtime, 2)  # not counted: caches are cold after the other's block
+        bursts_ns.append(timed(runtime, block))
+        samples += profiler.block(block)
+        watch.look()
+    operators = samples[0][0]
+    # OpenVINO makes names up anew for each compilation; what runs must be the same.
+    if any([o["type"] for o in found] != [o["type"] for o in operators] for found, _, _ in samples):
+        raise RuntimeError("the runtime ran other operators than the time before")
+    ran = [i for i in range(len(operators)) if any(ns[i] is not None for _, ns, _ in samples)]
+    if not ran:
+        raise RuntimeError("the profiler told of no operator")
+    return {
+        "bursts_ns": bursts_ns,
+        "profiled_ns": [runs_ns for _, _, runs_ns in samples],
+        "graph": profiler.graph,
+        "operators": [
+            {**operators[i], "samples_ns": [ns[i] or 0.0 for _, ns, _ in samples]} for i in ran
+        ],
+    }
+
+
+class _OpenVinoProfiler(_OpenVino):
+    """OpenVINO's performance counters on its CPU.
+
+    A counter is the mean over all runs since the model was compiled, the slow first ones too. So
+    every block compiles anew, and what the first runs took is taken off: one sample for a block.
+    """
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        device = entry.get("device") or "CPU"
+        if device != "CPU":
+            raise NotImplementedError(f"OpenVINO is profiled on its CPU only, not on {device}")
+        super().__init__(entry["path"], entry.get("threads", 1), device)
+        self._options["PERF_COUNT"] = True
+        self.graph: list[dict[str, Any]] = []
+
+    def take(self, arrays: dict[str, Any]) -> None:
+        self._arrays = arrays
+
+    def block(self, runs: int) -> list[Any]:
+        self.compile()
+        for name, array in self._arrays.items():
+            self.feed(name, array)
+        timed(self, OPENVINO_SETTLING)
+        before = [_nanoseconds(counter) for counter in self._request.profiling_info]
+        runs_ns = timed(self, runs)
+        after = self._request.profiling_info
+        self.graph = self.graph or _openvino_graph(self._request.get_compiled_model())
+        operators, took_ns = [], []
+        for i, counter in enumerate(after):
+            all_ns = _nanoseconds(counter) * (OPENVINO_SETTLING + runs)
+            took = max(0.0, (all_ns - before[i] * OPENVINO_SETTLING) / runs)
+            # What takes less than a microsecond is said not to have run, as constants are.
+            took_ns.append(took if str(counter.status).endswith("EXECUTED") else None)
+            operators.append(_openvino_operator(i, counter))
+        return [(operators, took_ns, runs_ns)]
+
+
+def _openvino_graph(compiled: Any) -> list[dict[str, Any]]:
+    """Every node of what OpenVINO made of the file: what it stands for there, and what it reads."""
+    graph = []
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        told = node.get_rt_info()
+        merged = str(told["originalLayersNames"].value) if "originalLayersNames" in told else ""
+        sources = [node.input_value(i).get_node() for i in range(node.get_input_size())]
+        graph.append(
+            {
+                "name": node.get_friendly_name(),
+                "stands_for": [name for name in merged.split(",") if name],
+                "reads": [source.get_friendly_name() for source in sources],
+            }
+        )
+    return graph
+
+
+def _openvino_operator(index: int, counter: Any) -> dict[str, Any]:
+    return {
+        "index": index,
+        "name": counter.node_name,
+        "type": counter.node_type,
+        "kernel": counter.exec_type,
+        "delegate": None,
+    }
+
+
+def _nanoseconds(counter: Any) -> int:
+    return round(float(counter.real_time.total_seconds()) * 1e6) * 1000
+
+
+class _LiteRtEvent(ctypes.Structure):
+    """``ProfiledEventData`` of ``litert_profiler_event.h``."""
+
+    _fields_ = (
+        ("tag", ctypes.c_char_p),
+        ("kind", ctypes.c_int),
+        ("start_us", ctypes.c_uint64),
+        ("took_us", ctypes.c_uint64),
+        ("memory_before", ctypes.c_uint64 * 3),
+        ("memory_after", ctypes.c_uint64 * 3),
+        ("index", ctypes.c_int64),
+        ("graph", ctypes.c_int64),
+        ("source", ctypes.c_int),
+    )
+
+
+class _LiteRtTensorType(ctypes.Structure):
+    """``LiteRtRankedTensorType`` of ``litert_model_types.h``."""
+
+    _fields_ = (
+        ("element", ctypes.c_int),
+        ("rank", ctypes.c_uint),
+        ("dimensions", ctypes.c_int32 * 8),
+        ("strides", ctypes.c_uint32 * 8),
+    )
+
+
+class _LiteRtProfiler:
+    """LiteRT's profiler, reached through the C interface of the library in ai-edge-litert.
+
+    The Python interpreter does not let one in, so the artifact is loaded a second time, as a
+    compiled model of the same runtime. Nothing is given back to the library: the process ends soon.
+    """
+
+    VERSIONS = ("2.3.",)  # a C interface does not tell its types: these versions were tried
+    LIBRARIES = ("libLiteRt.so", "libLiteRt.dylib", "libLiteRt.dll")
+    RUN, OPERATOR, DELEGATED = 1, 2, (4, 8)  # kinds of events
+    CPU, TO_WRITE = 1, 1
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.graph: list[dict[str, Any]] = []  # the file tells of it
+        _, runtime, version = _Tflite.library()
+        self._library = self._open(runtime, version)
+        self._kept: list[Any] = []  # what the library points to
+        handle, size = self._handle, ctypes.c_size_t
+        environment = handle("LiteRtCreateEnvironment", 0, None)
+        path = os.fsencode(entry["path"])
+        model = handle("LiteRtCreateModelFromFile", environment, ctypes.c_char_p(path))
+        self._model = handle(
+            "LiteRtCreateCompiledModel", environment, model, self._options(entry.get("threads", 1))
+        )
+        self._profiler = handle("LiteRtCompiledModelGetProfiler", self._model)
+        self._signature = handle("LiteRtGetModelSignature", model, size(0))
+        self._inputs = self._buffers(environment, "Input")
+        self._outputs = self._buffers(environment, "Output")
+
+    def _open(self, runtime: str, version: str) -> Any:
+        """The library; refused where it is not known to be spoken to in this way."""
+        if runtime != "ai-edge-litert":
+            raise NotImplementedError(f"{runtime} has no profiler that Python reaches")
+        if not version.startswith(self.VERSIONS):
+            known = ", ".join(f"{v}x" for v in self.VERSIONS)
+            raise NotImplementedError(
+                f"the profiler of ai-edge-litert {version} is not known, {known} is"
+            )
+        import ai_edge_litert
+
+        folder = os.path.dirname(ai_edge_litert.__file__)
+        for name in self.LIBRARIES:
+            if os.path.isfile(os.path.join(folder, name)):
+                return ctypes.CDLL(os.path.join(folder, name))
+        raise NotImplementedError(f"ai-edge-litert {version} comes without {self.LIBRARIES[0]}")
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        function = getattr(self._library, name, None)
+        if function is None:
+            raise NotImplementedError(f"LiteRT's library has no {name}: it cannot be profiled")
+        status = function(*arguments)
+        if status:
+            raise RuntimeError(f"LiteRT's {name} failed with status {status}")
+
+    def _handle(self, name: str, *arguments: Any) -> Any:
+        """What a function of the library gives through its last argument."""
+        handle = ctypes.c_void_p()
+        self._call(name, *arguments, ctypes.byref(handle))
+        return handle
+
+    def _number(self, name: str, *arguments: Any) -> int:
+        number = ctypes.c_size_t()
+        self._call(name, *arguments, ctypes.byref(number))
+        return number.value
+
+    def _options(self, threads: int) -> Any:
+        options = self._handle("LiteRtCreateOptions")
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, self.CPU)
+        release = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda text: None)  # Python owns it
+        told = {"runtime_options_string": "enable_profiling = true\n"}
+        told["xnnpack"] = f"num_threads = {int(threads)}\n"
+        for name, text in told.items():
+            key, value = ctypes.c_char_p(name.encode()), ctypes.c_char_p(text.encode())
+            self._kept += [release, key, value]
+            option = self._handle("LiteRtCreateOpaqueOptions", key, value, release)
+            self._call("LiteRtAddOpaqueOptions", options, option)
+        return options
+
+    def _buffers(self, environment: Any, side: str) -> Any:
+        """Memory for all tensors of one side, in the signature's order."""
+        size, buffers = ctypes.c_size_t, []
+        for i in range(self._number(f"LiteRtGetNumSignature{side}s", self._signature)):
+            tensor = self._handle(
+                f"LiteRtGetSignature{side}TensorByIndex", self._signature, size(i)
+            )
+            kind = _LiteRtTensorType()
+            self._call("LiteRtGetRankedTensorType", tensor, ctypes.byref(kind))
+            needs = f"LiteRtGetCompiledModel{side}BufferRequirements"
+            wanted = self._handle(needs, self._model, size(0), size(i))
+            create = "LiteRtCreateManagedTensorBufferFromRequirements"
+            buffers.append(self._handle(create, environment, ctypes.byref(kind), wanted).value)
+        return (ctypes.c_void_p * len(buffers))(*buffers)
+
+    def take(self, arrays: dict[str, Any]) -> None:
+        for i, buffer in enumerate(self._inputs):
+            array = arrays[self._input_name(i, arrays)]
+            handle = ctypes.c_void_p(buffer)
+            if self._number("LiteRtGetTensorBufferSize", handle) < array.nbytes:
+                raise ValueError(f"LiteRT's memory for input {i} is too small")
+            memory = ctypes.c_void_p()
+            self._call("LiteRtLockTensorBuffer", handle, ctypes.byref(memory), self.TO_WRITE)
+            ctypes.memmove(memory, array.ctypes.data, array.nbytes)
+            self._call("LiteRtUnlockTensorBuffer", handle)
+
+    def _input_name(self, index: int, given: dict[str, Any]) -> str:
+        """The port of an input, which goes by its tensor's name or by the signature's."""
+        place = ctypes.c_size_t(index)
+        tensor = self._handle("LiteRtGetSignatureInputTensorByIndex", self._signature, place)
+        names = (
+            self._text("LiteRtGetSignatureInputName", self._signature, place),
+            self._text("LiteRtGetTensorName", tensor),
+        )
+        for name in names:
+            if name in given:
+                return name
+        raise ValueError(f"the spec has no input '{names[0]}', only: {', '.join(given)}")
+
+    def _text(self, name: str, *arguments: Any) -> str:
+        text = ctypes.c_char_p()
+        self._call(name, *arguments, ctypes.byref(text))
+        return (text.value or b"").decode(errors="replace")
+
+    def block(self, runs: int) -> list[Any]:
+        return [self._sample() for _ in range(runs)]
+
+    def _sample(self) -> Any:
+        self._invoke()  # not counted: caches are cold after what lies between two runs
+        self._call("LiteRtResetProfiler", self._profiler)
+        self._call("LiteRtStartProfiler", self._profiler)
+        self._invoke()
+        self._call("LiteRtStopProfiler", self._profiler)
+        events = self._events()
+        found = [e for e in events if e.kind == self.OPERATOR or e.kind in self.DELEGATED]
+        took_ns = [event.took_us * 1e3 for event in found]
+        runs_ns = [int(event.took_us) * 1000 for event in events if self._is_whole(event)]
+        return [self._operator(event) for event in found], took_ns, runs_ns
+
+    def _invoke(self) -> None:
+        size = ctypes.c_size_t
+        self._call(
+            "LiteRtRunCompiledModel",
+            self._model,
+            size(0),
+            size(len(self._inputs)),
+            self._inputs,
+            size(len(self._outputs)),
+            self._outputs,
+        )
+
+    def _events(self) -> list[Any]:
+        """What the profiler holds of the last run."""
+        count = ctypes.c_int()
+        self._call("LiteRtGetNumProfilerEvents", self._profiler, ctypes.byref(count))
+        events = (_LiteRtEvent * count.value)()
+        self._call("LiteRtGetProfilerEvents", self._profiler, count, events)
+        # Its memory is limited, and the first events go first.
+        if sum(map(self._is_whole, events)) != 1:
+            raise RuntimeError("LiteRT's profiler lost events: it holds too few for this artifact")
+        return list(events)
+
+    def _is_whole(self, event: Any) -> bool:
+        return bool(event.kind == self.RUN and event.tag == b"Invoke")
+
+    def _operator(self, event: Any) -> dict[str, Any]:
+        return {
+            "index": event.index,
+            "name": "",
+            "type": event.tag.decode(errors="replace"),
+            "kernel": None,
+            "delegate": "XNNPACK" if event.kind in self.DELEGATED else None,
+        }
+
+
+PROFILERS: dict[str, Any] = {"tflite": _LiteRtProfiler, "openvino": _OpenVinoProfiler}
+
+
 def memory_bytes(field: str) -> int | None:
     """``VmRSS`` (now) or ``VmHWM`` (the peak) of this process.
 
@@ -684,20 +1031,19 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def describe_moment(children: list[Child]) -> dict[str, Any]:
+def describe_moment(children: list[int]) -> dict[str, Any]:
     """What changes: time, load, clock, temperature; and counters, whose differences tell.
 
-    Those are seconds that all cores were busy, that a hypervisor took, and that these children and
-    this process used; and how often a quota or heat held the processor back.
+    Those are seconds that all cores were busy, that a hypervisor took, and that this process and
+    the children with these process ids used; and how often a quota or heat held the processor back.
     """
-    ids = [os.getpid(), *(child.process_id for child in children)]
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "monotonic_s": time.monotonic(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         **clocks(),
         **busy_seconds(),
-        "own_s": sum(process_seconds(process_id) for process_id in ids),
+        "own_s": sum(process_seconds(process_id) for process_id in [os.getpid(), *children]),
         "quota_throttled": quota_throttled(),
         "heat_throttled": heat_throttled(),
         "firmware_throttled": firmware_throttled(),
@@ -905,8 +1251,10 @@ def main(arguments: list[str]) -> int:
             serve(arguments[1])
         elif arguments[:1] == ["bench"] and len(arguments) == 2:
             bench(arguments[1])
+        elif arguments[:1] == ["profile"] and len(arguments) == 2:
+            profile(arguments[1])
         else:
-            sys.stderr.write("usage: python device.py serve|bench SPEC.json\n")
+            sys.stderr.write("usage: python device.py serve|bench|profile SPEC.json\n")
             return 2
     except KeyboardInterrupt:
         return 130

@@ -14,6 +14,7 @@ import numpy as np
 from edgecut import bundle
 from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
+from edgecut.measure.contender import Contender
 from edgecut.network import Network
 from edgecut.runtimes import RunningArtifact, open_runtime, ports_of
 from edgecut.source import SampleSource, Source, TargetSource, load
@@ -46,6 +47,19 @@ class OpenBundle:
     def distinct(self) -> list[Artifact]:
         """One artifact for each file, whatever targets share it."""
         return list({artifact.path: artifact for artifact in self.artifacts}.values())
+
+    def contender(self, artifact: Artifact, name: str) -> Contender:
+        """One of its artifacts, to be measured under this name."""
+        return Contender(
+            name=name,
+            path=self.folder / artifact.path,
+            format=artifact.format,
+            inputs=artifact.inputs,
+            outputs=artifact.outputs,
+            files=tuple(bundle.files_of(self.folder, artifact)),
+            digest=artifact.digest,
+            verified_on=self.versions,
+        )
 
     def target(self, name: str) -> Target:
         """The target of an artifact, read again from where the build read it."""

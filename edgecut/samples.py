@@ -109,7 +109,7 @@ class Samples:
         for index, data in zip(self.chosen, self.source.read(self.chosen), strict=True):
             entry = self.source.entries[index]
             try:
-                image = _decoded(data, entry)
+                image = decoded(data, entry)
                 tensor, geometry = prepare(image, self.recipe, self.input_hw)
             except Unusable as error:
                 self._skipped[index] = (entry.name, error.message)
@@ -339,7 +339,12 @@ def _unknown_split(path: Path, split: str, known: Sequence[str] | set[str]) -> E
     )
 
 
-def _decoded(data: bytes | None, entry: Entry) -> Image:
+def decoded(data: bytes | None, entry: Entry) -> Image:
+    """The image in encoded bytes, upright.
+
+    Raises:
+        Unusable: with the reason.
+    """
     from PIL import Image as pil
     from PIL import ImageOps
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgecut import bundle
 from edgecut.artifact import Artifact
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError
-from edgecut.measure.latency import Contender, Measurement, Ratio, measure, ratio
+from edgecut.measure.contender import Contender
+from edgecut.measure.latency import Measurement, Ratio, measure, ratio
 from edgecut.network import Network, digest_of
 from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
@@ -197,8 +197,8 @@ class Field:
     @contextmanager
     def round(self, artifact: Artifact) -> Iterator[Round]:
         """What runs in turn for an artifact; its files are there as long as the context is."""
-        with _full_like(self._full, artifact, self._opened) as whole:
-            contenders = (whole, *self._other, _of_bundle(artifact, self._opened))
+        with full_like(self._full, artifact, self._opened) as whole:
+            contenders = (whole, *self._other, self._opened.contender(artifact, "cut"))
             if self._accelerator:
                 contenders = tuple(replace(c, device=self._accelerator) for c in contenders)
             yield Round(
@@ -219,8 +219,10 @@ def _only_openvino(message: str) -> EdgecutError:
 
 
 @contextmanager
-def _full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterator[Contender]:
-    """The full network as an artifact of the same target and scheme, in a temporary folder."""
+def full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterator[Contender]:
+    """The full network, tidied, as an artifact of the same target and scheme, in a temporary
+    folder.
+    """
     needed = opened.samples if artifact.scheme == "int8" else None
     samples = Tensors(needed.open(full)) if needed else None
     emitted = produce(full, opened.target(artifact.target), artifact.scheme, samples)
@@ -237,19 +239,6 @@ def _full_like(full: Network, artifact: Artifact, opened: OpenBundle) -> Iterato
             files=tuple(files),
             digest=digest_of(b"".join(emitted.files.values())),
         )
-
-
-def _of_bundle(artifact: Artifact, opened: OpenBundle) -> Contender:
-    return Contender(
-        name="cut",
-        path=opened.folder / artifact.path,
-        format=artifact.format,
-        inputs=artifact.inputs,
-        outputs=artifact.outputs,
-        files=tuple(bundle.files_of(opened.folder, artifact)),
-        digest=artifact.digest,
-        verified_on=opened.versions,
-    )
 
 
 def _other(path: Path) -> Contender:

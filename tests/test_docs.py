@@ -38,10 +38,11 @@ from edgecut.cli import bench as bench_command
 from edgecut.cli import compare as compare_command
 from edgecut.cli import cut as cut_command
 from edgecut.cli import inspect as inspect_command
+from edgecut.cli import profile as profile_command
 from edgecut.cli import tree as tree_command
 from edgecut.cli import verify as verify_command
 from edgecut.cli.main import COMMANDS, group
-from edgecut.measure import comparison, latency, statistics
+from edgecut.measure import comparison, latency, profile, statistics
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "reference" / "cli.md"
@@ -220,6 +221,7 @@ def all_keys() -> set[str]:
             artifact.Port.to_json,
             *(bench_command.as_json, bench_command._rows, bench_command._ratios),
             latency.Measurement.to_json,
+            *(profile.Profile.to_json, profile.Operator.to_json, profile_command.as_json),
             compare_command.as_json,
             cut_command.summary,
         ),
@@ -235,7 +237,7 @@ def all_keys() -> set[str]:
 
 def test_every_key_of_every_format_is_described() -> None:
     named = set(re.findall(r"`\[{0,2}(\w+)\]{0,2}`", FORMATS.read_text()))
-    assert {"cut_check", "permutation", "bursts_ms", "gmacs_per_s"} <= all_keys()
+    assert {"cut_check", "permutation", "bursts_ms", "gmacs_per_s", "by_category"} <= all_keys()
     assert not all_keys() - named
 
 

@@ -30,9 +30,9 @@ LEVELS = (
         *("measure", "passes", "quantise", "remote", "verification"),
     },
     {"cutout", "source", "bundle", "produce", "nested"},
-    {"branch_cost", "opened", "records"},
-    {"pipeline", "appraise", "report", "timing"},
-    {"on_devices"},
+    {"branch_cost", "opened", "records", "node_categories"},
+    {"pipeline", "appraise", "profiling", "report", "timing"},
+    {"filming", "on_devices"},
     {"cli"},
     {"__main__"},
 )

@@ -19,7 +19,8 @@ from benchmarks.paper.data import images_of
 from benchmarks.paper.study import NESTED, Subject
 from edgecut.cost import cost
 from edgecut.cutout import cut
-from edgecut.measure.latency import Contender, Measurement, measure, ratio
+from edgecut.measure.contender import Contender
+from edgecut.measure.latency import Measurement, measure, ratio
 from edgecut.network import Network
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecut.cli import options, render
+from edgecut.cli import camera, options, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgecut.cost import Cost
+    from edgecut.filming import Film
     from edgecut.measure.latency import Measurement, Ratio
     from edgecut.on_devices import Found
     from edgecut.timing import Timing
 
-STATE = ("before", "during", "after")
-"""What of an environment is of one run alone."""
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST_S = 24 * 3600
 
@@ -106,6 +105,11 @@ class Seconds(click.ParamType[float]):
 @click.option(
     "--wait", type=Seconds(), metavar="TIME", help="Wait for a device that another benchmark has."
 )
+@options.text(
+    "--camera-loop",
+    "IMAGES",
+    "Time whole frames, too: decode, prepare, run, find. A folder, parquet or COCO json.",
+)
 @options.replaced_model
 @options.as_json
 def command(
@@ -118,6 +122,7 @@ def command(
     against: Path | None,
     devices: tuple[str, ...],
     wait: float | None,
+    camera_loop: str | None,
     model: str | None,
     json_: bool,
 ) -> None:
@@ -127,7 +132,10 @@ def command(
     machine that it was taken on, this one unless --device names another, and not of the target
     that the artifact was built for. Whatever spoils it makes it INVALID, with the reason.
     """
-    from edgecut import on_devices, timing
+    from edgecut import filming, on_devices, timing
+
+    if devices and camera_loop:
+        raise click.UsageError("--camera-loop runs on this machine alone: leave --device out")
 
     effort: dict[str, Any] = {
         "model": model,
@@ -137,28 +145,38 @@ def command(
         "sustain_s": sustain or 0.0,
         "against": against,
     }
+    films: list[Film] = []
     with render.progress() as tell:
         if devices:
             found = on_devices.bench(
                 Path(folder), devices, threads=threads, wait_s=wait or 0.0, tell=tell, **effort
             )
         else:
-            timings = timing.bench(Path(folder), threads=threads or (1,), tell=tell, **effort)
+            here: dict[str, Any] = {"threads": threads or (1,), "tell": tell}
+            if camera_loop:  # first, so that images that are not there are known at once
+                films = filming.film(
+                    Path(folder), frames=camera_loop, model=model, duration_s=seconds, **here
+                )
+            timings = timing.bench(Path(folder), **effort, **here)
             found = [on_devices.Found(device="", timings=tuple(timings))]
-    tell_of(Path(folder), found, json_=json_)
+    tell_of(Path(folder), found, films, json_=json_)
 
 
-def tell_of(folder: Path, found: list[Found], *, json_: bool) -> None:
+def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool) -> None:
     """Keep and print what came of each device; the first error is the command's, at the end."""
     records = []
     for one in found:
-        if one.error is None:
-            timings = list(one.timings)
-            record = {"schema": "edgecut.bench/1", "device": one.device, **as_json(timings)}
-            render.keep(folder, "bench", record, device=one.device)
-            records.append(record)
-            if not json_:
-                show(timings, one.device)
+        if one.error is not None:
+            continue
+        timings = list(one.timings)
+        told = {"device": one.device, **as_json(timings), "camera_loop": camera.as_json(films)}
+        record = {"schema": "edgecut.bench/1", **told}
+        render.keep(folder, "bench", record, device=one.device)
+        records.append(record)
+        if not json_:
+            show(timings, one.device)
+    if films and not json_:
+        camera.show(films)
     if json_ and records:
         # A list only where several devices were asked for, whichever of them answered.
         render.print_json(records[0] if len(found) == 1 else records)
@@ -171,11 +189,12 @@ def tell_of(folder: Path, found: list[Found], *, json_: bool) -> None:
 
 def as_json(timings: list[Timing]) -> dict[str, Any]:
     """The measurements as plain values, raw samples included."""
+    from edgecut.measure.environment import machine
+
     everything = [one for timing in timings for one in timing.measurements]
-    environment = dict(everything[0].environment) if everything else {}
     return {
         "verdict": "INVALID" if any(one.reasons for one in everything) else "VALID",
-        "environment": {k: v for k, v in environment.items() if k not in STATE},
+        "environment": machine(everything[0].environment) if everything else {},
         "rows": [row for timing in timings for row in _rows(timing)],
         "ratios": [row for timing in timings for row in _ratios(timing)],
     }
@@ -183,6 +202,8 @@ def as_json(timings: list[Timing]) -> dict[str, Any]:
 
 def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
     """One row for each measurement."""
+    from edgecut.measure.environment import state
+
     for network, cost, measured in _sides(timing):
         told = measured.to_json()
         del told["name"]
@@ -194,7 +215,7 @@ def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
             "realisation": timing.realisation if network == "cut" else None,
             **told,
             "runtime": f"{measured.runtime} {measured.version}",
-            "state": {name: measured.environment[name] for name in STATE},
+            "state": state(measured.environment),
         }
 
 
@@ -274,10 +295,7 @@ def _show_sustained(timing: Timing) -> None:
 
 def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:
     """Every reason not to believe a number; what all share is said once."""
-    from edgecut.measure.environment import remarks
-
-    if known := list(remarks(timings[0].cut.environment)):
-        click.echo(f"{device or 'This machine'}: {', '.join(known)}.")
+    render.print_machine(timings[0].cut.environment, device)
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.
         reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}

@@ -33,6 +33,7 @@ COMMANDS = {
     "cut": "Cut a model to the categories you keep.",
     "evaluate": "Judge full, cut and artifacts by accuracy.",
     "inspect": "Show a model's categories and what they cost.",
+    "profile": "Show where an artifact's time goes, operator by operator.",
     "report": "Tell all that is known of a build, as a page, too.",
     "train": "Train a network that cuts well.",
     "targets": "List the devices that edgecut knows.",

@@ -57,6 +57,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
 
+def print_machine(environment: Mapping[str, Any], device: str = "") -> None:
+    """Print what a reader of times should know of the machine that they were taken on."""
+    from edgecut.measure.environment import remarks
+
+    if known := list(remarks(environment)):
+        click.echo(f"{device or 'This machine'}: {', '.join(known)}.")
+
+
 def print_error(error: EdgecutError) -> None:
     """Print an error to stderr; every error that edgecut shows is shown here."""
     click.echo(f"{click.style(f'error[{error.code}]', fg='red')}: {error.message}", err=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+STATE = ("before", "during", "after")
+"""What of an environment is of one run alone; the rest describes the machine."""
 MAX_OTHERS = 0.2
 """The share of all cores' time that other programs may take."""
 MAX_STOLEN = 0.02
@@ -24,6 +26,16 @@ _FIRMWARE = {
 _SINCE_START = 16
 
 Facts = Mapping[str, Any]
+
+
+def machine(environment: Facts) -> dict[str, Any]:
+    """What stays the same from run to run."""
+    return {name: fact for name, fact in environment.items() if name not in STATE}
+
+
+def state(environment: Facts) -> dict[str, Any]:
+    """What is of one run alone."""
+    return {name: environment[name] for name in STATE}
 
 
 def disturbances(environment: Facts) -> Iterator[str]:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecut.artifact import Port
 from edgecut.errors import EdgecutError
 from edgecut.measure import environment as environments
 from edgecut.measure import statistics
+from edgecut.measure.asking import ask
+from edgecut.measure.contender import Contender
 from edgecut.measure.statistics import CONFIDENCE, Summary, burst_medians, interval
-from edgecut.runtimes import (
-    device_command,
-    device_environment,
-    entry_of,
-    require_runtime,
-    stderr_tail,
-)
 
 MIN_SAMPLES = 30
 MAX_SPREAD = 0.5
@@ -48,27 +36,6 @@ _AS_TOLD = (
     *("name", "runtime", "version", "threads", "import_ms", "load_ms", "compile_ms"),
     *("cached_compile_ms", "first_ms", "peak_memory_bytes", "memory_before_load_bytes"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
-    """An artifact that takes part in a measurement, under a name of its own.
-
-    Without ports its tensors are taken as the file describes them. ``files`` are all of its files
-    (by default ``path`` alone), and ``digest`` is what SHA-256 gives for them, one behind the
-    other; ``verified_on`` maps each package that its build used to its version. Where these two
-    are told, what was measured must be what was built and verified.
-    """
-
-    name: str
-    path: Path
-    format: str
-    inputs: tuple[Port, ...] | None
-    outputs: tuple[Port, ...] | None
-    device: str = "CPU"
-    files: tuple[Path, ...] = ()
-    digest: str | None = None
-    verified_on: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,9 +186,10 @@ def measure(
         sustain_s=sustain_s,
     )
     for contender in contenders:
-        require_runtime(contender.format)
+        contender.check()
     _check_cores(pin)
-    return read_report(_bench(spec, timeout_s or limit_s(spec)), contenders)
+    report = ask("bench", spec, limit_s=timeout_s or limit_s(spec), what="the measurement")
+    return read_report(report, contenders)
 
 
 def spec_of(
@@ -239,13 +207,13 @@ def spec_of(
     The arguments are those of ``measure``.
 
     Raises:
-        EdgecutError: ``bad-measurement``, ``artifact-not-found``.
+        EdgecutError: ``bad-measurement``.
     """
     _check(contenders, threads, duration_s, warm_up_s)
     if precision is not None and not precision > 0:
         raise EdgecutError(f"cannot measure to a precision of {precision}", code="bad-measurement")
     return {
-        "artifacts": [_entry(contender, threads) for contender in contenders],
+        "artifacts": [contender.entry(threads) for contender in contenders],
         "duration_s": duration_s,
         "warm_up_s": warm_up_s,
         "burst_s": min(BURST_S, duration_s / 10),
@@ -260,19 +228,6 @@ def limit_s(spec: Mapping[str, Any]) -> float:
     """Seconds that a measurement may take: ample for slow compilation."""
     each_s = 180.0 + 3 * spec["warm_up_s"] + 10 * spec["duration_s"]
     return float(spec["sustain_s"] + len(spec["artifacts"]) * each_s)
-
-
-def _entry(contender: Contender, threads: int) -> dict[str, Any]:
-    entry = entry_of(
-        contender.path,
-        contender.format,
-        contender.inputs,
-        contender.outputs,
-        threads=threads,
-        device=contender.device,
-    )
-    files = [str(path.resolve()) for path in contender.files or (contender.path,)]
-    return {"name": contender.name, **entry, "files": files}
 
 
 def read_report(report: Mapping[str, Any], contenders: Sequence[Contender]) -> list[Measurement]:
@@ -332,7 +287,7 @@ def _measurement(
         bursts_ms=bursts_ms,
         environment=environment,
         reasons=(
-            *_identity(artifact, contender),
+            *contender.doubts(artifact),
             *environments.disturbances(environment),
             *_interruptions(artifact, contender, environment["cores"]),
             *doubts(bursts_ms),
@@ -351,22 +306,6 @@ def doubts(bursts_ms: statistics.Bursts) -> Iterator[str]:
     moved, chance = statistics.drift(bursts_ms)
     if abs(moved) > MAX_DRIFT and chance < MAX_CHANCE:
         yield f"the latency drifted by {moved:+.0%} from the first third to the last"
-
-
-def _identity(artifact: Mapping[str, Any], contender: Contender) -> Iterator[str]:
-    """Whether it was what was built, on what it was verified with."""
-    digests = (artifact["sha256"], artifact["sha256_after"])
-    if contender.digest not in (None, artifact["sha256"]):
-        yield "the file is not the one that was built and verified"
-    elif digests[0] != digests[1]:
-        yield "the file was changed during the run"
-    if contender.verified_on is not None:
-        runtime, version = artifact["runtime"], artifact["version"]
-        verified = contender.verified_on.get(runtime)
-        if verified is None:
-            yield f"it was measured on {runtime}, where it was not verified"
-        elif verified != version:
-            yield f"it was measured on {runtime} {version}, and verified on {verified}"
 
 
 def _interruptions(
@@ -405,9 +344,6 @@ def _check(
             code="bad-measurement",
             hint="the duration must be positive, and there must be a thread",
         )
-    for contender in contenders:
-        if not contender.path.is_file():
-            raise EdgecutError(f"{contender.path} is not a file", code="artifact-not-found")
 
 
 def _check_cores(pin: Sequence[int] | None) -> None:
@@ -418,49 +354,3 @@ def _check_cores(pin: Sequence[int] | None) -> None:
             code="bad-measurement",
             hint=f"this process may use {', '.join(map(str, sorted(there))) or 'any'}",
         )
-
-
-def _bench(spec: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-    """The report of ``device.py bench``; every process is gone afterwards, whatever happens."""
-    with (
-        tempfile.TemporaryDirectory(prefix="edgecut-") as folder,
-        tempfile.TemporaryFile() as stderr,
-    ):
-        spec_path = Path(folder) / "spec.json"
-        spec_path.write_text(json.dumps(spec), encoding="utf-8")
-        process = subprocess.Popen(
-            device_command("bench", str(spec_path)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=device_environment(),
-            start_new_session=True,  # so that its children can be ended with it
-        )
-        try:
-            stdout, _ = process.communicate(timeout=timeout_s)
-            if process.returncode != 0:
-                raise ValueError(f"ended with exit code {process.returncode}")
-            report: dict[str, Any] = json.loads(stdout)
-            return report
-        except (subprocess.TimeoutExpired, ValueError) as error:
-            late = isinstance(error, subprocess.TimeoutExpired)
-            what = f"did not end within {timeout_s:g} s" if late else str(error)
-            tail = stderr_tail(stderr)
-            raise EdgecutError(
-                f"the measurement {what}" + (f"; it said:\n{tail}" if tail else ""),
-                code="runtime-failed",
-                hint="`edgecut verify` shows whether each artifact runs at all",
-            ) from error
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        # The group may outlive its leader: a hung child of a bench that failed.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

@@ -412,6 +412,16 @@ def test_other_files_that_cannot_run(built_classifier: Path, tmp_path: Path) -> 
     refused("runtime-failed", "bench", built_classifier, "--against", nothing)
 
 
+def test_images_for_the_camera_loop_that_are_not_there(
+    built_classifier: Path, tmp_path: Path
+) -> None:
+    loop = ("bench", built_classifier, "--camera-loop")
+    refused("missing-samples", *loop, tmp_path / "none")
+    refused("no-images", *loop, tmp_path)
+    (tmp_path / "torn.png").write_bytes(b"no image")
+    refused("unreadable-samples", *loop, tmp_path)
+
+
 # Bundles
 
 

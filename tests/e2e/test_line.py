@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,24 @@ def test_json_says_what_it_is(classifying: Case, built_classifier: Path, tmp_pat
         data = edgecut(name, *arguments, "--json").json
         assert data["schema"] == f"edgecut.{name}/1"
     assert "generic-arm64" in {t["name"] for t in edgecut("targets", "--json").json["targets"]}
+
+
+@pytest.mark.parametrize("kind", ["detector", "classifier"])
+def test_the_camera_loop(kind: str, request: pytest.FixtureRequest) -> None:
+    case = request.getfixturevalue("detecting" if kind == "detector" else "classifying")
+    folder = request.getfixturevalue("built" if kind == "detector" else "built_classifier")
+    options = ("--seconds", "0.1", "--camera-loop", case.photos)
+    outcome = edgecut("bench", folder, *options, "--json")
+    assert outcome.code == 0, outcome
+    rows = outcome.json["camera_loop"]
+    assert [row["network"] for row in rows] == ["full", "cut"] * (len(rows) // 2)
+    assert {row["artifact"] for row in rows} == {row["artifact"] for row in outcome.json["rows"]}
+    for row in rows:
+        stages = row["stages_ms"]
+        assert list(stages) == ["decode", "prepare", "infer", "finish"]
+        assert all(ms > 0 for ms in stages.values())
+        frames = [sum(frame) for burst in row["bursts_ms"] for frame in burst]
+        assert row["frames"] == len(frames) >= 5
+        assert row["frame_ms"] == pytest.approx(statistics.median(frames))
+        gain = row["speed_up"]
+        assert gain is None or gain["low"] <= gain["ratio"] <= gain["high"]

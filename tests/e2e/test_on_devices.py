@@ -106,6 +106,8 @@ def test_what_is_refused(
     assert f"process {os.getpid()}" in said and "--wait 10m" in said
     (tmp_path / "devices.toml").write_text("[devices.pi]\ndestinatoin = 'x'")
     assert "'destination' is missing" in refused("bad-device", "bench", bundle, "--device", "pi")
+    with_images = edgecut("bench", bundle, "--device", "pi", "--camera-loop", tmp_path)
+    assert with_images.code == 2 and "--camera-loop runs on this machine" in with_images.stderr
     (tmp_path / "devices.toml").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     refused("ssh-not-found", "bench", bundle, "--device", "pi@raspberrypi.local")

@@ -21,8 +21,9 @@ import pytest
 
 from edgecut import device
 from edgecut.errors import EdgecutError
-from edgecut.measure import latency
-from edgecut.measure.latency import Contender, Measurement, doubts, measure, ratio, read_report
+from edgecut.measure import asking, latency
+from edgecut.measure.contender import Contender
+from edgecut.measure.latency import Measurement, doubts, measure, ratio, read_report
 from tests import tiny_artifacts as tiny
 
 
@@ -366,7 +367,7 @@ def test_a_bench_that_hangs_is_ended_with_its_children(
         f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(60)\n"
     )
-    monkeypatch.setattr(latency, "device_command", lambda *_: [sys.executable, "-c", program])
+    monkeypatch.setattr(asking, "device_command", lambda *_: [sys.executable, "-c", program])
     with pytest.raises(EdgecutError, match="did not end within 2 s"):
         measure([contender(tiny.write_onnx(tmp_path), "a")], timeout_s=2)
     status = Path(f"/proc/{marker.read_text()}/stat")
@@ -377,7 +378,7 @@ def test_a_bench_that_hangs_is_ended_with_its_children(
 def test_garbage_from_the_bench_is_a_plain_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(latency, "device_command", lambda *_: [sys.executable, "-c", "print('?')"])
+    monkeypatch.setattr(asking, "device_command", lambda *_: [sys.executable, "-c", "print('?')"])
     with pytest.raises(EdgecutError) as caught:
         measure([contender(tiny.write_onnx(tmp_path), "a")])
     assert caught.value.code == "runtime-failed"
