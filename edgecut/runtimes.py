@@ -51,6 +51,44 @@ def require_runtime(format: str) -> None:
         )
 
 
+def find_accelerator(name: str) -> str:
+    """OpenVINO's own name of one of its devices on this machine.
+
+    Raises:
+        EdgecutError: ``missing-package``, ``no-such-accelerator`` with those that are there.
+    """
+    require_runtime("openvino")
+    there = _accelerators()
+    wanted = name.upper()
+    # Where there are several GPUs, GPU is the first one.
+    if wanted not in there and f"{wanted}.0" not in there:
+        known = ", ".join(f"{device} ({title})" for device, title in there.items())
+        raise EdgecutError(
+            f"OpenVINO finds no device '{name}' on this machine, only: {known or 'none'}",
+            code="no-such-accelerator",
+            hint="a GPU or NPU needs its driver; in a container, it must be passed through",
+        )
+    return wanted
+
+
+def _accelerators() -> dict[str, str]:
+    """OpenVINO's devices on this machine, by name, with their makers' names for them."""
+    code = (
+        "import json, openvino; core = openvino.Core(); print(json.dumps({name: "
+        "core.get_property(name, 'FULL_DEVICE_NAME') for name in core.available_devices}))"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    try:
+        told = subprocess.run(
+            command, env=device_environment(), capture_output=True, timeout=OPEN_TIMEOUT_S
+        )
+        return {str(k): str(v) for k, v in json.loads(told.stdout.splitlines()[-1]).items()}
+    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        raise EdgecutError(
+            "OpenVINO does not say which devices this machine has", code="runtime-failed"
+        ) from error
+
+
 def ports_of(network: Network) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """The input and output ports of a network's own ``.onnx`` file: nothing is moved or scaled."""
     return tuple(map(Port.same, network.inputs)), tuple(map(Port.same, network.outputs))

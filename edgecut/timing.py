@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecut.artifact import Artifact
@@ -20,6 +20,7 @@ from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
 from edgecut.roofline import Point, point
 from edgecut.roofs import Roof, roof_over
+from edgecut.runtimes import find_accelerator
 
 FORMATS = {".tflite": "tflite", ".xml": "openvino", ".onnx": "onnx"}
 
@@ -72,6 +73,7 @@ def bench(
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
     against: Path | None = None,
+    accelerator: str | None = None,
     under_roof: bool = True,
     tell: Tell = nobody,
 ) -> list[Timing]:
@@ -89,70 +91,163 @@ def bench(
         pin: the only cores that may be used.
         sustain_s: seconds to run each artifact for afterwards, without a pause.
         against: another ``.tflite``, ``.xml`` or ``.onnx`` file, to run in turn with them.
-        under_roof: measure the machine's peaks, too, unless they are known already.
+        accelerator: OpenVINO's name of the device to run on, ``NPU``, ``GPU`` or ``CPU``: then only
+            the OpenVINO artifacts are measured.
+        under_roof: measure the processor's peaks, too, unless they are known already.
         tell: told of progress.
 
     Returns:
         For each artifact, one timing for each number of threads.
 
     Raises:
-        EdgecutError: what ``open_bundle``, ``produce`` and ``measure`` raise.
+        EdgecutError: what ``open_bundle``, ``Field``, ``produce`` and ``measure`` raise.
     """
     opened = open_bundle(folder, model=model)
-    other = [] if against is None else [_other(against)]
-    full = tidy(opened.full())
+    field = Field(opened, against=against, accelerator=accelerator)
     timings: list[Timing] = []
     roofs: dict[tuple[str, int], Roof | None] = {}
-    artifacts = opened.distinct
+    under_roof = under_roof and accelerator in (None, "CPU")
+    artifacts = field.artifacts()
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
-        target = opened.target(artifact.target)
-        with full_like(full, artifact, opened) as whole:
-            contenders = [whole, *other, opened.contender(artifact, "cut")]
+        with field.round(artifact) as turn:
             for count in threads:
                 tell(f"bench {artifact.path}", len(timings), most)
-                first, *beside, last = measure(
-                    contenders,
+                measured = measure(
+                    turn.contenders,
                     threads=count,
                     duration_s=duration_s,
                     precision=precision,
                     pin=pin,
                     sustain_s=sustain_s,
                 )
-                if under_roof and (target.name, count) not in roofs:
+                place = (artifact.target, count)
+                if under_roof and place not in roofs:
                     # Once for all: one that is disturbed is not kept from call to call.
-                    roofs[target.name, count] = roof_over(target, threads=count, pin=pin, tell=tell)
-                roof = roofs.get((target.name, count))
-                timings.append(
-                    Timing(
-                        artifact=artifact.path,
-                        full=first,
-                        cut=last,
-                        full_cost=cost(full),
-                        cut_cost=cost(opened.network),
-                        speed_up=ratio(first, last),
-                        full_point=_point(full, artifact.scheme, first, roof),
-                        cut_point=_point(opened.network, artifact.scheme, last, roof),
-                        roof=roof,
-                        against=beside[0] if beside else None,
-                        against_ratio=ratio(beside[0], last) if beside else None,
-                    )
-                )
+                    target = opened.target(artifact.target)
+                    roofs[place] = roof_over(target, threads=count, pin=pin, tell=tell)
+                timings.append(turn.timing(measured, roofs.get(place)))
     tell("bench", most, most)
     return timings
 
 
-def _point(network: Network, scheme: str, measured: Measurement, roof: Roof | None) -> Point | None:
-    """Where a network's artifact stands under the roof; None where its scheme has none."""
-    peak = None if roof is None else roof.rate(scheme)
-    if roof is None or peak is None:
-        return None
-    return point(
-        network,
-        scheme,
-        latency_ms=measured.median_ms,
-        peak_gmacs_per_s=peak,
-        bandwidth_gb_per_s=roof.bandwidth_gb_per_s,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What runs in turn for one artifact: the full network's like it, and last the artifact."""
+
+    artifact: str
+    scheme: str
+    contenders: tuple[Contender, ...]
+    full: Network
+    cut: Network
+    accelerator: str | None = None
+
+    def timing(self, measured: Sequence[Measurement], roof: Roof | None = None) -> Timing:
+        """What came of it: a measurement for each contender."""
+        if self.accelerator not in (None, "CPU"):
+            # The same machine, and yet nothing to compare with what its processor takes.
+            told = {"accelerator": self.accelerator}
+            measured = [replace(m, environment={**m.environment, **told}) for m in measured]
+        first, *beside, last = measured
+        return Timing(
+            artifact=self.artifact,
+            full=first,
+            cut=last,
+            full_cost=cost(self.full),
+            cut_cost=cost(self.cut),
+            speed_up=ratio(first, last),
+            full_point=self._point(self.full, first, roof),
+            cut_point=self._point(self.cut, last, roof),
+            roof=roof,
+            against=beside[0] if beside else None,
+            against_ratio=ratio(beside[0], last) if beside else None,
+        )
+
+    def _point(self, network: Network, measured: Measurement, roof: Roof | None) -> Point | None:
+        """Where a network's artifact stands under the roof; None where its scheme has none."""
+        peak = None if roof is None else roof.rate(self.scheme)
+        if roof is None or peak is None:
+            return None
+        return point(
+            network,
+            self.scheme,
+            latency_ms=measured.median_ms,
+            peak_gmacs_per_s=peak,
+            bandwidth_gb_per_s=roof.bandwidth_gb_per_s,
+        )
+
+
+class Field:
+    """All that a bundle has to run, and what runs beside it.
+
+    Args:
+        opened: the bundle.
+        against: as ``bench`` takes it.
+        accelerator: as ``bench`` takes it.
+
+    Raises:
+        EdgecutError: what ``OpenBundle.full`` and ``tidy`` raise, ``unknown-format``,
+            ``no-such-accelerator``, ``nothing-to-measure``.
+    """
+
+    def __init__(
+        self, opened: OpenBundle, *, against: Path | None = None, accelerator: str | None = None
+    ) -> None:
+        self._opened = opened
+        self._other = [] if against is None else [_other(against)]
+        self._accelerator = find_accelerator(accelerator) if accelerator else None
+        if self._accelerator and any(other.format != "openvino" for other in self._other):
+            raise _only_openvino(f"{against} is no OpenVINO file")
+        self._full = tidy(opened.full())
+
+    def artifacts(self, target: str | None = None) -> list[Artifact]:
+        """The artifacts for a target, or for all of them; only one of each file.
+
+        Raises:
+            EdgecutError: ``nothing-to-measure`` where there are none.
+        """
+        if self._accelerator:
+            found = [a for a in self._opened.distinct if a.format == "openvino"]
+            if not found:
+                raise _only_openvino(f"{self._opened.folder} holds no artifact for OpenVINO")
+            return found
+        targets = sorted({artifact.target for artifact in self._opened.artifacts})
+        if target is not None and target not in targets:
+            raise EdgecutError(
+                f"{self._opened.folder} holds no artifact for the target '{target}', only for "
+                + ", ".join(targets),
+                code="nothing-to-measure",
+                hint=f"build with --target {target}",
+            )
+        wanted = (a for a in self._opened.artifacts if target in (None, a.target))
+        return list({artifact.path: artifact for artifact in wanted}.values())
+
+    def formats(self, artifacts: Sequence[Artifact]) -> set[str]:
+        """What must be there to run these artifacts, and the file beside them."""
+        return {artifact.format for artifact in artifacts} | {c.format for c in self._other}
+
+    @contextmanager
+    def round(self, artifact: Artifact) -> Iterator[Round]:
+        """What runs in turn for an artifact; its files are there as long as the context is."""
+        with full_like(self._full, artifact, self._opened) as whole:
+            contenders = (whole, *self._other, self._opened.contender(artifact, "cut"))
+            if self._accelerator:
+                contenders = tuple(replace(c, device=self._accelerator) for c in contenders)
+            yield Round(
+                artifact=artifact.path,
+                scheme=artifact.scheme,
+                contenders=contenders,
+                full=self._full,
+                cut=self._opened.network,
+                accelerator=self._accelerator,
+            )
+
+
+def _only_openvino(message: str) -> EdgecutError:
+    return EdgecutError(
+        message,
+        code="nothing-to-measure",
+        hint="OpenVINO's devices run its own format alone: build for a target that takes it",
     )
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgecut.cost import Cost
+    from edgecut.filming import Film
     from edgecut.measure.latency import Measurement, Ratio
+    from edgecut.on_devices import Found
     from edgecut.roofline import Point
     from edgecut.timing import Timing
 
@@ -67,9 +69,8 @@ class Seconds(click.ParamType[float]):
     "--threads",
     type=Numbers(1),
     metavar="N,..",
-    default="1",
-    show_default=True,
-    help="CPU threads of the runtimes: a run for each number.",
+    help="CPU threads of the runtimes: a run for each number. Default: 1, or what devices.toml "
+    "says.",
 )
 @click.option(
     "--seconds",
@@ -100,6 +101,17 @@ class Seconds(click.ParamType[float]):
     show_default=True,
     help="Measure what the runtimes reach here at best, once; shares of it follow.",
 )
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    help="Measure there: user@host or whatever ssh takes, a name in devices.toml, or openvino:NPU, "
+    "openvino:GPU or openvino:CPU for this machine's.",
+)
+@click.option(
+    "--wait", type=Seconds(), metavar="TIME", help="Wait for a device that another benchmark has."
+)
 @options.text(
     "--camera-loop",
     "IMAGES",
@@ -109,59 +121,78 @@ class Seconds(click.ParamType[float]):
 @options.as_json
 def command(
     folder: str,
-    threads: tuple[int, ...],
+    threads: tuple[int, ...] | None,
     seconds: float,
     precision: float | None,
     pin: tuple[int, ...] | None,
     sustain: float | None,
     against: Path | None,
     peak: bool,
+    devices: tuple[str, ...],
+    wait: float | None,
     camera_loop: str | None,
     model: str | None,
     json_: bool,
 ) -> None:
-    """Time every artifact in FOLDER on this machine, interleaved with the full network's like it.
+    """Time every artifact in FOLDER, interleaved with the full network's like it.
 
-    The latency is the runtime's own invocation alone, without preprocessing. It tells of this
-    machine, not of the target that the artifact was built for. Whatever spoils it makes it
-    INVALID, with the reason.
+    The latency is the runtime's own invocation alone, without preprocessing. It tells of the
+    machine that it was taken on, this one unless --device names another, and not of the target
+    that the artifact was built for. Whatever spoils it makes it INVALID, with the reason.
     """
-    from edgecut import filming, timing
+    from edgecut import filming, on_devices, timing
 
+    if devices and camera_loop:
+        raise click.UsageError("--camera-loop runs on this machine alone: leave --device out")
+
+    effort: dict[str, Any] = {
+        "model": model,
+        "duration_s": seconds,
+        "precision": None if precision is None else precision / 100,
+        "pin": pin,
+        "sustain_s": sustain or 0.0,
+        "against": against,
+    }
+    films: list[Film] = []
     with render.progress() as tell:
-        # First, so that images that are not there are known at once.
-        films = (
-            filming.film(
-                Path(folder),
-                frames=camera_loop,
-                model=model,
-                threads=threads,
-                duration_s=seconds,
-                tell=tell,
+        if devices:
+            found = on_devices.bench(
+                Path(folder), devices, threads=threads, wait_s=wait or 0.0, tell=tell, **effort
             )
-            if camera_loop
-            else []
-        )
-        timings = timing.bench(
-            Path(folder),
-            model=model,
-            threads=threads,
-            duration_s=seconds,
-            precision=None if precision is None else precision / 100,
-            pin=pin,
-            sustain_s=sustain or 0.0,
-            against=against,
-            under_roof=peak,
-            tell=tell,
-        )
-    record = {"schema": "edgecut.bench/1", **as_json(timings), "camera_loop": camera.as_json(films)}
-    render.keep(Path(folder), "bench", record)
-    if json_:
-        render.print_json(record)
-        return
-    show(timings)
-    if films:
+        else:
+            here: dict[str, Any] = {"threads": threads or (1,), "tell": tell}
+            if camera_loop:  # first, so that images that are not there are known at once
+                films = filming.film(
+                    Path(folder), frames=camera_loop, model=model, duration_s=seconds, **here
+                )
+            timings = timing.bench(Path(folder), under_roof=peak, **effort, **here)
+            found = [on_devices.Found(device="", timings=tuple(timings))]
+    tell_of(Path(folder), found, films, json_=json_)
+
+
+def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool) -> None:
+    """Keep and print what came of each device; the first error is the command's, at the end."""
+    records = []
+    for one in found:
+        if one.error is not None:
+            continue
+        timings = list(one.timings)
+        told = {"device": one.device, **as_json(timings), "camera_loop": camera.as_json(films)}
+        record = {"schema": "edgecut.bench/1", **told}
+        render.keep(folder, "bench", record, device=one.device)
+        records.append(record)
+        if not json_:
+            show(timings, one.device)
+    if films and not json_:
         camera.show(films)
+    if json_ and records:
+        # A list only where several devices were asked for, whichever of them answered.
+        render.print_json(records[0] if len(found) == 1 else records)
+    errors = [one.error for one in found if one.error is not None]
+    for error in errors[1:]:
+        render.print_error(error)
+    if errors:
+        raise errors[0]
 
 
 def as_json(timings: list[Timing]) -> dict[str, Any]:
@@ -229,7 +260,7 @@ def rate(cost: Cost, measured: Measurement) -> float:
     return cost.gmacs / (measured.median_ms / 1e3)
 
 
-def show(timings: list[Timing]) -> None:
+def show(timings: list[Timing], device: str = "") -> None:
     """Print a line for each artifact, and what the MACs alone would promise."""
     if not timings:
         return
@@ -263,7 +294,7 @@ def show(timings: list[Timing]) -> None:
         *(["against / cut"] if beside else []),
     )
     threads = "" if several else f", threads: {first.cut.threads}"
-    title = f"Median latency on this machine, full and cut in turn{threads}"
+    title = f"Median latency on {device or 'this machine'}, full and cut in turn{threads}"
     render.print_table(title, columns, rows)
     click.echo(
         f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: MACs alone "
@@ -272,7 +303,7 @@ def show(timings: list[Timing]) -> None:
     )
     for timing in timings:
         _show_sustained(timing)
-    _show_doubts(timings, several)
+    _show_doubts(timings, several, device)
 
 
 def _show_sustained(timing: Timing) -> None:
@@ -287,9 +318,9 @@ def _show_sustained(timing: Timing) -> None:
         )
 
 
-def _show_doubts(timings: list[Timing], several: bool) -> None:
+def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:
     """Every reason not to believe a number; what all share is said once."""
-    render.print_machine(timings[0].cut.environment)
+    render.print_machine(timings[0].cut.environment, device)
     _show_low_roofs(timings)
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.

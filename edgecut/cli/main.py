@@ -27,7 +27,7 @@ edgecut build yolox_nano.onnx --labels coco80 --keep person,car \\
 """
 # Name -> help line: `edgecut --help` imports no command, and so nothing heavy.
 COMMANDS = {
-    "bench": "Time the artifacts of a build on this machine.",
+    "bench": "Time the artifacts of a build, here or on a device.",
     "build": "Cut a model and write verified artifacts for devices.",
     "compare": "Say what became slower between two benchmarks.",
     "cut": "Cut a model to the categories you keep.",

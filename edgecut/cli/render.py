@@ -27,12 +27,12 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def keep(folder: Path, command: str, data: Mapping[str, Any]) -> None:
+def keep(folder: Path, command: str, data: Mapping[str, Any], *, device: str = "") -> None:
     """Keep a measurement beside the bundle; where that cannot be, it is a note, not an error."""
     from edgecut import records
 
     try:
-        click.echo(f"  kept as {records.keep(folder, command, data)}", err=True)
+        click.echo(f"  kept as {records.keep(folder, command, data, device=device)}", err=True)
     except EdgecutError as error:
         click.echo(f"note: not kept for `edgecut report`: {error.message}", err=True)
 
@@ -57,12 +57,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     click.echo("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
 
-def print_machine(environment: Mapping[str, Any]) -> None:
+def print_machine(environment: Mapping[str, Any], device: str = "") -> None:
     """Print what a reader of times should know of the machine that they were taken on."""
     from edgecut.measure.environment import remarks
 
     if known := list(remarks(environment)):
-        click.echo(f"This machine: {', '.join(known)}.")
+        click.echo(f"{device or 'This machine'}: {', '.join(known)}.")
 
 
 def print_error(error: EdgecutError) -> None:

@@ -176,9 +176,43 @@ def measure(
         EdgecutError: ``bad-measurement`` (no contenders, equal names, no duration, no such core),
             ``missing-package``, ``unknown-format``, ``artifact-not-found``, ``runtime-failed``.
     """
+    spec = spec_of(
+        contenders,
+        threads=threads,
+        duration_s=duration_s,
+        warm_up_s=warm_up_s,
+        precision=precision,
+        pin=pin,
+        sustain_s=sustain_s,
+    )
+    for contender in contenders:
+        contender.check()
+    _check_cores(pin)
+    report = ask("bench", spec, limit_s=timeout_s or limit_s(spec), what="the measurement")
+    return read_report(report, contenders)
+
+
+def spec_of(
+    contenders: Sequence[Contender],
+    *,
+    threads: int = 1,
+    duration_s: float = 5.0,
+    warm_up_s: float = 0.5,
+    precision: float | None = None,
+    pin: Sequence[int] | None = None,
+    sustain_s: float = 0.0,
+) -> dict[str, Any]:
+    """What ``device.py bench`` is told to measure, here or elsewhere; the paths are files here.
+
+    The arguments are those of ``measure``.
+
+    Raises:
+        EdgecutError: ``bad-measurement``.
+    """
     _check(contenders, threads, duration_s, warm_up_s)
-    _check_wishes(precision, pin)
-    spec = {
+    if precision is not None and not precision > 0:
+        raise EdgecutError(f"cannot measure to a precision of {precision}", code="bad-measurement")
+    return {
         "artifacts": [contender.entry(threads) for contender in contenders],
         "duration_s": duration_s,
         "warm_up_s": warm_up_s,
@@ -188,8 +222,12 @@ def measure(
         "pin": None if pin is None else list(pin),
         "sustain_s": sustain_s,
     }
-    limit_s = timeout_s or sustain_s + len(contenders) * (180.0 + 3 * warm_up_s + 10 * duration_s)
-    return read_report(ask("bench", spec, limit_s=limit_s, what="the measurement"), contenders)
+
+
+def limit_s(spec: Mapping[str, Any]) -> float:
+    """Seconds that a measurement may take: ample for slow compilation."""
+    each_s = 180.0 + 3 * spec["warm_up_s"] + 10 * spec["duration_s"]
+    return float(spec["sustain_s"] + len(spec["artifacts"]) * each_s)
 
 
 def read_report(report: Mapping[str, Any], contenders: Sequence[Contender]) -> list[Measurement]:
@@ -306,13 +344,9 @@ def _check(
             code="bad-measurement",
             hint="the duration must be positive, and there must be a thread",
         )
-    for contender in contenders:
-        contender.check()
 
 
-def _check_wishes(precision: float | None, pin: Sequence[int] | None) -> None:
-    if precision is not None and not precision > 0:
-        raise EdgecutError(f"cannot measure to a precision of {precision}", code="bad-measurement")
+def _check_cores(pin: Sequence[int] | None) -> None:
     there = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if pin is not None and (not pin or not set(pin) <= there):
         raise EdgecutError(

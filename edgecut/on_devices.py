@@ -1,0 +1,215 @@
+"""How long a bundle's artifacts take on devices: this machine's own, and others over ssh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from edgecut import timing
+from edgecut.artifact import Artifact
+from edgecut.errors import EdgecutError
+from edgecut.measure.latency import limit_s, read_report, spec_of
+from edgecut.opened import open_bundle
+from edgecut.progress import Tell, nobody
+from edgecut.remote.benchmark import Report, Work, at_once, bench_on, check, pack
+from edgecut.remote.inventory import Device, find_device
+from edgecut.timing import Field, Round, Timing
+
+OPENVINO = "openvino:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What came of one device: its timings, or the error that kept it from them.
+
+    ``device`` is what the user calls it, empty for the machine that this runs on.
+    """
+
+    device: str
+    timings: tuple[Timing, ...] = ()
+    error: EdgecutError | None = None
+
+
+def bench(
+    folder: Path,
+    devices: Sequence[str],
+    *,
+    model: str | None = None,
+    threads: Sequence[int] | None = None,
+    duration_s: float = 5.0,
+    precision: float | None = None,
+    pin: Sequence[int] | None = None,
+    sustain_s: float = 0.0,
+    against: Path | None = None,
+    wait_s: float = 0.0,
+    tell: Tell = nobody,
+) -> list[Found]:
+    """Latency of a bundle's artifacts on each device, as ``timing.bench`` has it for this machine.
+
+    Those that ssh reaches all measure at once, after those of this machine. One that fails does
+    not stop the others.
+
+    Args:
+        folder: what ``build`` wrote.
+        devices: ``openvino:NPU`` for a device of OpenVINO's in this machine, else a name in
+            ``devices.toml`` or what ssh takes, as ``pi@raspberrypi.local``.
+        model: as ``timing.bench`` takes it, and so are those that follow.
+        threads: where it is None, what the inventory says, or else one.
+        duration_s: see there.
+        precision: see there.
+        pin: where it is None, what the inventory says.
+        sustain_s: see there.
+        against: see there.
+        wait_s: seconds to wait for a device where another benchmark has it.
+        tell: told of progress.
+
+    Returns:
+        What came of each device, in order.
+
+    Raises:
+        EdgecutError: ``bad-measurement`` where a device is named twice, what ``find_device`` and
+            ``timing.Field`` raise.
+    """
+    _check_distinct(devices)
+    effort: dict[str, Any] = {
+        "duration_s": duration_s,
+        "precision": precision,
+        "sustain_s": sustain_s,
+    }
+    asked = [name for name in devices if not name.lower().startswith(OPENVINO)]
+    remote = [_settled(find_device(name), threads, pin) for name in asked]
+    _check_distinct([device.remote.destination for device in remote])
+    found = {
+        name: _found(
+            name,
+            partial(
+                timing.bench,
+                folder,
+                model=model,
+                threads=threads or (1,),
+                pin=pin,
+                against=against,
+                accelerator=name[len(OPENVINO) :],
+                tell=tell,
+                **effort,
+            ),
+        )
+        for name in devices
+        if name not in asked
+    }
+    if remote:
+        field = Field(open_bundle(folder, model=model), against=against)
+        there = _bench_remote(field, remote, effort, wait_s, tell)
+        found.update(zip(asked, there, strict=True))
+    return [found[name] for name in devices]
+
+
+def _settled(device: Device, threads: Sequence[int] | None, pin: Sequence[int] | None) -> Device:
+    """The device with what is asked for, or else what the inventory says."""
+    return Device(
+        remote=device.remote,
+        target=device.target,
+        threads=tuple(threads or device.threads or (1,)),
+        pin=tuple(pin or device.pin),
+    )
+
+
+def _bench_remote(
+    field: Field,
+    devices: Sequence[Device],
+    effort: Mapping[str, Any],
+    wait_s: float,
+    tell: Tell,
+) -> list[Found]:
+    """All of them at once; whether they answer is asked before anything is made for them."""
+    artifacts = [field.artifacts(device.target) for device in devices]
+    formats = [field.formats(own) for own in artifacts]
+    checks = [
+        partial(check, device.remote, needed, wait_s=wait_s)
+        for device, needed in zip(devices, formats, strict=True)
+    ]
+    found = {
+        device.name: Found(device=device.name, error=error)
+        for device, error in zip(devices, at_once(checks, tell), strict=True)
+        if error is not None
+    }
+    ready = [(d, own) for d, own in zip(devices, artifacts, strict=True) if d.name not in found]
+    with ExitStack() as stack:
+        rounds = _rounds(field, [artifact for _, own in ready for artifact in own], stack, tell)
+        plans = [
+            [(rounds[a.path], count) for a, count in product(own, device.threads)]
+            for device, own in ready
+        ]
+        works = [
+            _work(device, plan, effort, wait_s)
+            for (device, _), plan in zip(ready, plans, strict=True)
+        ]
+        for (device, _), plan, told in zip(ready, plans, at_once(works, tell), strict=True):
+            turns = [turn for turn, _ in plan]
+            found[device.name] = _found(device.name, partial(_timings, turns, told, device.name))
+    return [found[device.name] for device in devices]
+
+
+def _rounds(
+    field: Field, artifacts: Sequence[Artifact], stack: ExitStack, tell: Tell
+) -> dict[str, Round]:
+    """A round for each artifact, by its path: what several devices run is made once."""
+    distinct = {artifact.path: artifact for artifact in artifacts}
+    rounds = {}
+    for number, (path, artifact) in enumerate(distinct.items()):
+        tell(f"prepare {path}", number, len(distinct))
+        rounds[path] = stack.enter_context(field.round(artifact))
+    return rounds
+
+
+def _work(
+    device: Device, plan: Sequence[tuple[Round, int]], effort: Mapping[str, Any], wait_s: float
+) -> Work[list[Report]]:
+    """What is done on a device, but for ``tell`` and ``stop``."""
+    specs = [
+        spec_of(turn.contenders, threads=count, pin=device.pin or None, **effort)
+        for turn, count in plan
+    ]
+    timeout_s = max(map(limit_s, specs))
+    return partial(bench_on, pack(device.remote, specs), timeout_s=timeout_s, wait_s=wait_s)
+
+
+def _timings(
+    rounds: Sequence[Round], reports: list[Report] | EdgecutError, name: str
+) -> list[Timing]:
+    if isinstance(reports, EdgecutError):
+        raise reports
+    return [_timing(turn, told, name) for turn, told in zip(rounds, reports, strict=True)]
+
+
+def _timing(turn: Round, report: Report, name: str) -> Timing:
+    """The timing that a report tells of; the device may have sent anything."""
+    try:
+        return turn.timing(read_report(report, turn.contenders))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise EdgecutError(
+            f"{name} sent a report that is none of ours ({type(error).__name__}: {error})",
+            code="bad-report",
+            where=name,
+            hint="nothing was measured; is the device's Python sound?",
+        ) from error
+
+
+def _found(name: str, work: Callable[[], list[Timing]]) -> Found:
+    try:
+        return Found(device=name, timings=tuple(work()))
+    except EdgecutError as error:
+        return Found(device=name, error=error)
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise EdgecutError(
+            f"a device takes one benchmark at a time: {', '.join(twice)} is named twice",
+            code="bad-measurement",
+        )

@@ -1,0 +1,1 @@
+"""Benchmarks on another machine, through the system's ssh."""

@@ -1,0 +1,74 @@
+"""What a device sends: read strictly, since the device is not trusted."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from edgecut.errors import EdgecutError
+
+MOST_BYTES = 64 << 20
+"""A report is never longer: ten million samples."""
+_MOST_DIGITS = 19
+
+
+def read_json(content: bytes, *, where: str) -> dict[str, Any]:
+    """What ``device.py`` printed on a device.
+
+    It is one JSON object in UTF-8, without repeated keys and without numbers that are not finite;
+    what no terminal prints is replaced in its texts.
+
+    Raises:
+        EdgecutError: ``bad-report``.
+    """
+    try:
+        report = json.loads(
+            content.decode("utf-8"),
+            parse_float=_finite,
+            parse_int=_whole,
+            parse_constant=_finite,
+            object_pairs_hook=_table,
+        )
+        if not isinstance(report, dict):
+            raise ValueError("it is no JSON object")
+    except (ValueError, RecursionError) as error:
+        raise EdgecutError(
+            f"{where} did not send a report: {printable(str(error)) or 'it is nested too deep'}",
+            code="bad-report",
+            where=where,
+            hint="nothing was measured; is the device's Python sound?",
+        ) from error
+    return report
+
+
+def printable(text: str) -> str:
+    """The text, with a '?' for every character that could steer a terminal; lines stay lines."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = {printable(key): _clean(value) for key, value in pairs}
+    if len(table) < len(pairs):
+        raise ValueError("a key is there twice")
+    return table
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    # Tables inside are clean already: they were made first.
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is not finite")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text.lstrip("-")) > _MOST_DIGITS:
+        raise ValueError(f"the number {text[:20]}... is too long")
+    return int(text)
