@@ -21,8 +21,10 @@ of its own; they run short bursts in turn (A B A B ...), so that what disturbs t
 all of them alike. It ends after ``duration_s`` for each, or as soon as every median, and every
 ratio of medians to the first artifact, is known to the share ``precision`` (null: it does not end
 early). ``pin`` lists the cores that may be used (null: all). ``sustain_s`` runs the last artifact
-alone for that long afterwards. ``files`` are all files of the artifact: they are digested before
-they are loaded and after the last run.
+alone for that long afterwards. ``single_stream_s``, ``offline_s`` and ``energy_s`` (null: not) are
+seconds of a scenario for each artifact after that; ``meter`` is a command that prints the joules
+counted so far (null: what the system has). ``files`` are all files of the artifact: they are
+digested before they are loaded and after the last run.
 
 ``profile``: the spec is one entry, with "files" as above, and ``"runs"``. The runtime's own
 profiler times every operator, in this process; the report lists them in running order.
@@ -390,6 +392,7 @@ def bench(spec_path: str) -> None:
         bursts = interleave(children, spec, watch)
         after = describe_moment(ids)
         sustained = children[-1].sustain(spec["sustain_s"]) if spec.get("sustain_s") else None
+        scenarios = [scenarios_of(child, entries[i], spec) for i, child in enumerate(children)]
     finally:
         for child in children:
             child.close()
@@ -400,6 +403,7 @@ def bench(spec_path: str) -> None:
             "cached_compile_ms": cached_ms[i],
             "sha256_after": digest(entries[i]["files"]),
             "bursts": bursts[i],
+            **scenarios[i],
         }
         for i, child in enumerate(children)
     ]
@@ -491,10 +495,22 @@ class Child:
         self.facts = self._ask(entry)
 
     def _ask(self, question: Any) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        self.tell(question)
+        return self.hear()
+
+    def tell(self, question: Any) -> None:
+        """Ask, without waiting for the answer."""
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
+        except OSError:
+            pass  # it ended, and there will be no answer
+
+    def hear(self) -> Any:
+        """The answer to what was told."""
+        assert self._process.stdout is not None
+        try:
             answer = self._process.stdout.readline()
         except OSError:
             answer = ""
@@ -513,6 +529,11 @@ class Child:
     def sustain(self, seconds: float) -> list[dict[str, Any]]:
         """Runs without a pause: for each second of it the median, and the machine's state."""
         return list(self._ask({"sustain_s": seconds}))
+
+    def stream(self, seconds: float, least: int) -> dict[str, Any]:
+        """What ``streamed`` says."""
+        answer: dict[str, Any] = self._ask({"stream_s": seconds, "least": least})
+        return answer
 
     def close(self) -> None:
         """End the process, by force where it does not end at once, and reap it."""
@@ -562,6 +583,8 @@ def burst() -> None:
         asked = json.loads(line)
         if "sustain_s" in asked:
             send(channel, sustained(loaded.runtime, asked["sustain_s"]))
+        elif "stream_s" in asked:
+            send(channel, streamed(loaded.runtime, asked["stream_s"], asked["least"]))
         else:
             send(channel, watched(loaded.runtime, asked["runs"]))
 
@@ -604,6 +627,130 @@ def sustained(runtime: Any, seconds: float) -> list[dict[str, Any]]:
             {"s": now - started, "median_ns": float(np.median(ns)), "runs": len(ns), **clocks()}
         )
     return curve
+
+
+# Scenarios after the bursts: what a benchmark asks that runs one artifact alone.
+
+SINGLE_STREAM_RUNS = 1024  # at least, as MLPerf Inference has it
+POWER_S = 0.02  # between two looks at a meter that tells power
+IDLE_S = 3.0
+SENSORS = ("ina219", "ina220", "ina226", "ina230", "ina231", "ina238")
+
+
+def scenarios_of(child: Child, entry: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for of one artifact; None for what was not, or could not be."""
+    found: dict[str, Any] = {"single_stream": None, "offline": None, "energy": None}
+    if spec.get("single_stream_s"):
+        found["single_stream"] = child.stream(spec["single_stream_s"], SINGLE_STREAM_RUNS)
+    if spec.get("offline_s"):
+        found["offline"] = offline(entry, spec["offline_s"])
+    meter = find_meter(spec.get("meter")) if spec.get("energy_s") else None
+    if meter is not None:
+        found["energy"] = energy(child, meter, spec["energy_s"])
+    return found
+
+
+def streamed(runtime: Any, seconds: float, least: int) -> dict[str, Any]:
+    """One run after the other, for at least that long and that many."""
+    started = time.perf_counter()
+    ns: list[int] = []
+    while len(ns) < least or time.perf_counter() < started + seconds:
+        ns += timed(runtime, 1)
+    seconds = time.perf_counter() - started
+    p50, p90, p99 = (float(np.percentile(ns, share)) for share in (50, 90, 99))
+    return {"runs": len(ns), "seconds": seconds, "p50_ns": p50, "p90_ns": p90, "p99_ns": p99}
+
+
+def offline(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """As many processes as the cores take, each running back to back."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    children: list[Child] = []
+    try:
+        for _ in range(max(1, cores // entry.get("threads", 1))):
+            children.append(Child({**entry, "warm_up_s": 0.1}))
+        for child in children:
+            child.tell({"stream_s": seconds, "least": 1})
+        told = [child.hear() for child in children]
+    finally:
+        for child in children:
+            child.close()
+    return {
+        "streams": len(children),
+        "runs": sum(one["runs"] for one in told),
+        "seconds": max(one["seconds"] for one in told),
+    }
+
+
+def energy(child: Child, meter: Meter, seconds: float) -> dict[str, Any]:
+    """What the whole machine takes while the artifact runs, and while nothing does."""
+    idle_s = min(seconds, IDLE_S)
+    idle_j, _ = meter.during(lambda: time.sleep(idle_s))
+    joules, told = meter.during(lambda: child.stream(seconds, 1))
+    return {
+        "meter": meter.name,
+        "joules": joules,
+        "runs": told["runs"],
+        "seconds": told["seconds"],
+        "idle_w": idle_j / idle_s,
+    }
+
+
+class Meter:
+    """Counts the joules that something takes: by a counter, or by adding up power."""
+
+    def __init__(self, name: str, read: Any, *, counts: bool, wraps_j: float = math.inf) -> None:
+        self.name = name
+        self._read, self._counts, self._wraps_j = read, counts, wraps_j
+
+    def during(self, work: Any) -> tuple[float, Any]:
+        """The joules while ``work`` runs, and what it gives."""
+        if self._counts:
+            before = self._read()
+            result = work()
+            joules = self._read() - before
+            return joules + (self._wraps_j if joules < 0 else 0.0), result
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(work)
+            joules, last = 0.0, time.perf_counter()
+            while not working.done():
+                time.sleep(POWER_S)
+                watts, now = self._read(), time.perf_counter()
+                joules, last = joules + watts * (now - last), now
+            return joules, working.result()
+
+
+def find_meter(command: list[str] | None) -> Meter | None:
+    """The given command's, the processor's own counters, or a sensor on the supply; or None."""
+    if command:
+        asked = command
+
+        def told() -> float:
+            done = subprocess.run(asked, stdout=subprocess.PIPE, check=True, timeout=10)
+            return float(done.stdout.split()[0])
+
+        return Meter(command[0], told, counts=True)
+    # A package's counter holds its parts', which have two colons in their names.
+    counters = sorted(glob.glob("/sys/class/powercap/intel-rapl:[0-9]*/energy_uj"))
+    packages = [place for place in counters if place.count(":") == 1]
+    if packages and all(_text(place).isdigit() for place in packages):
+        ranges = [place.replace("energy_uj", "max_energy_range_uj") for place in packages]
+        wraps_j = sum(int(_text(place) or 0) for place in ranges) / 1e6
+        return Meter("RAPL", lambda: _sum(packages), counts=True, wraps_j=wraps_j)
+    sensors = [
+        place
+        for place in sorted(glob.glob("/sys/class/hwmon/hwmon*/power1_input"))
+        if _text(os.path.dirname(place) + "/name") in SENSORS and _text(place).isdigit()
+    ]
+    if sensors:
+        name = _text(os.path.dirname(sensors[0]) + "/name")
+        return Meter(name, lambda: _sum(sensors), counts=False)
+    return None
+
+
+def _sum(places: list[str]) -> float:
+    """The sum of files that hold millionths."""
+    return sum(int(_text(place)) for place in places) / 1e6
 
 
 def timed(runtime: Any, runs: int) -> list[int]:

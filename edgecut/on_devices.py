@@ -45,6 +45,7 @@ def bench(
     precision: float | None = None,
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
+    scenarios: Mapping[str, Any] | None = None,
     against: Path | None = None,
     wait_s: float = 0.0,
     tell: Tell = nobody,
@@ -64,6 +65,7 @@ def bench(
         precision: see there.
         pin: where it is None, what the inventory says.
         sustain_s: see there.
+        scenarios: see there.
         against: see there.
         wait_s: seconds to wait for a device where another benchmark has it.
         tell: told of progress.
@@ -80,6 +82,7 @@ def bench(
         "duration_s": duration_s,
         "precision": precision,
         "sustain_s": sustain_s,
+        "scenarios": scenarios,
     }
     asked = [name for name in devices if not name.lower().startswith(OPENVINO)]
     remote = [_settled(find_device(name), threads, pin) for name in asked]

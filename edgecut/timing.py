@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edgecut.artifact import Artifact
 from edgecut.cost import Cost, cost
@@ -72,6 +73,7 @@ def bench(
     precision: float | None = None,
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
+    scenarios: Mapping[str, Any] | None = None,
     against: Path | None = None,
     accelerator: str | None = None,
     under_roof: bool = True,
@@ -90,6 +92,7 @@ def bench(
         precision: end as soon as the medians and their ratios are known to this share.
         pin: the only cores that may be used.
         sustain_s: seconds to run each artifact for afterwards, without a pause.
+        scenarios: what else to measure, as ``measure`` takes it.
         against: another ``.tflite``, ``.xml`` or ``.onnx`` file, to run in turn with them.
         accelerator: OpenVINO's name of the device to run on, ``NPU``, ``GPU`` or ``CPU``: then only
             the OpenVINO artifacts are measured.
@@ -120,6 +123,7 @@ def bench(
                     precision=precision,
                     pin=pin,
                     sustain_s=sustain_s,
+                    scenarios=scenarios,
                 )
                 place = (artifact.target, count)
                 if under_roof and place not in roofs:

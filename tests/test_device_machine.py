@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,3 +214,65 @@ def test_a_digest_is_that_of_all_files_in_order(tmp_path: Path) -> None:
         ["sha256sum"], input=b"onetwo", capture_output=True, check=True
     ).stdout.split()[0]
     assert device.digest([str(tmp_path / "a"), str(tmp_path / "b")]) == told.decode()
+
+
+RAPL = "/sys/class/powercap/intel-rapl:{}/"
+
+
+def test_packages_are_counted_and_their_parts_are_not(files: Files) -> None:
+    counters = {RAPL.format(place) + "energy_uj": "5000000" for place in ("0", "1", "0:0")}
+    files({**counters, RAPL.format("0") + "max_energy_range_uj": "9000000"})
+    meter = device.find_meter(None)
+    assert meter is not None and meter.name == "RAPL"
+
+    def work() -> str:
+        files(dict.fromkeys(counters, "7500000"))
+        return "done"
+
+    joules, result = meter.during(work)
+    assert (joules, result) == (pytest.approx(5.0), "done")
+
+
+def test_a_counter_that_began_again(files: Files) -> None:
+    energy = RAPL.format("0") + "energy_uj"
+    files({energy: "8000000", RAPL.format("0") + "max_energy_range_uj": "9000000"})
+    meter = device.find_meter(None)
+    assert meter is not None
+    joules, _ = meter.during(lambda: files({energy: "1000000"}))
+    assert joules == pytest.approx(2.0)
+
+
+def test_counters_that_may_not_be_read_are_none(files: Files) -> None:
+    files({RAPL.format("0") + "energy_uj": "", "/sys/class/hwmon/hwmon0/name": "ina219"})
+    assert device.find_meter(None) is None
+
+
+def test_power_is_summed_up_while_it_works(files: Files) -> None:
+    sensor = "/sys/class/hwmon/hwmon{}/"
+    files(
+        {
+            sensor.format(1) + "name": "ina219",
+            sensor.format(1) + "power1_input": "3000000",
+            sensor.format(2) + "name": "nvme",
+            sensor.format(2) + "power1_input": "9000000",
+        }
+    )
+    meter = device.find_meter(None)
+    assert meter is not None and meter.name == "ina219"
+    joules, seconds = meter.during(lambda: time.sleep(0.3) or 0.3)
+    assert 0.9 * 3.0 * seconds <= joules <= 3.0 * seconds * 2  # a loaded machine sleeps longer
+
+
+def test_a_command_is_a_meter(tmp_path: Path) -> None:
+    counter = tmp_path / "joules"
+    counter.write_text("10.5 J")
+    meter = device.find_meter([sys.executable, "-c", f"print(open({str(counter)!r}).read())"])
+    assert meter is not None
+    assert meter.during(lambda: counter.write_text("12.75 J"))[0] == pytest.approx(2.25)
+
+
+def test_a_command_that_is_no_meter_is_an_error() -> None:
+    meter = device.find_meter([sys.executable, "-c", "raise SystemExit(1)"])
+    assert meter is not None
+    with pytest.raises(subprocess.CalledProcessError):
+        meter.during(lambda: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,17 @@ class Seconds(click.ParamType[float]):
     "--sustain", type=Seconds(), metavar="TIME", help="Then run each on its own: 10m, 1h."
 )
 @click.option(
+    "--single-stream",
+    type=Seconds(),
+    metavar="TIME",
+    help="Then each alone, one run after the other: so long, and 1024 times.",
+)
+@click.option(
+    "--offline", type=Seconds(), metavar="TIME", help="Then each on all cores: runs a second."
+)
+@click.option("--energy", type=Seconds(), metavar="TIME", help="Then each under a meter: joules.")
+@options.text("--meter", "COMMAND", "It prints the joules so far. By default RAPL, or a sensor.")
+@click.option(
     "--against",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -126,6 +138,10 @@ def command(
     precision: float | None,
     pin: tuple[int, ...] | None,
     sustain: float | None,
+    single_stream: float | None,
+    offline: float | None,
+    energy: float | None,
+    meter: str | None,
     against: Path | None,
     peak: bool,
     devices: tuple[str, ...],
@@ -142,6 +158,8 @@ def command(
     """
     from edgecut import filming, on_devices, timing
 
+    if meter and not energy:
+        raise click.UsageError("--meter says nothing without --energy")
     if devices and camera_loop:
         raise click.UsageError("--camera-loop runs on this machine alone: leave --device out")
 
@@ -151,6 +169,12 @@ def command(
         "precision": None if precision is None else precision / 100,
         "pin": pin,
         "sustain_s": sustain or 0.0,
+        "scenarios": {
+            "single_stream_s": single_stream,
+            "offline_s": offline,
+            "energy_s": energy,
+            "meter": shlex.split(meter) if meter else None,
+        },
         "against": against,
     }
     films: list[Film] = []
@@ -168,6 +192,14 @@ def command(
             timings = timing.bench(Path(folder), under_roof=peak, **effort, **here)
             found = [on_devices.Found(device="", timings=tuple(timings))]
     tell_of(Path(folder), found, films, json_=json_)
+    if energy and not any(
+        one.energy for each in found for timing in each.timings for one in timing.measurements
+    ):
+        click.echo(
+            "note: energy was not measured: no readable RAPL counter, no INA sensor; --meter "
+            "COMMAND takes another",
+            err=True,
+        )
 
 
 def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool) -> None:
@@ -303,6 +335,7 @@ def show(timings: list[Timing], device: str = "") -> None:
     )
     for timing in timings:
         _show_sustained(timing)
+    _show_scenarios(timings)
     _show_doubts(timings, several, device)
 
 
@@ -316,6 +349,39 @@ def _show_sustained(timing: Timing) -> None:
             f"sustained {timing.artifact}: {start:#.4g} ms at first, {end:#.4g} ms after "
             f"{curve[-1]['s'] + 1:.0f} s, {slowest:#.4g} ms at worst"
         )
+
+
+def _show_scenarios(timings: list[Timing]) -> None:
+    """A line for each artifact and network that ran alone; what is no MLPerf result says so."""
+    rows = []
+    for timing in timings:
+        for network, _, measured in _sides(timing):
+            found = measured.scenarios
+            single, offline, energy = (
+                found[name] or {} for name in ("single_stream", "offline", "energy")
+            )
+            rows.append(
+                (
+                    timing.artifact,
+                    network,
+                    str(measured.threads),
+                    _number(single.get("p90_ms"), "#.4g"),
+                    _number(offline.get("runs_per_s"), ".1f"),
+                    _number(energy.get("mj_per_run"), "#.3g"),
+                    _number(energy.get("mj_per_run_above_idle"), "#.3g"),
+                )
+            )
+    if any(cell != "-" for row in rows for cell in row[3:]):
+        columns = ("artifact", "network", ">threads", ">single stream p90 ms", ">offline runs/s")
+        render.print_table(
+            "Each alone, after MLPerf Inference's scenarios; these are no MLPerf results",
+            (*columns, ">mJ a run", ">mJ above idle"),
+            rows,
+        )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
 
 
 def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:

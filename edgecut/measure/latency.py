@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecut.device import SINGLE_STREAM_RUNS
 from edgecut.errors import EdgecutError
 from edgecut.measure import environment as environments
 from edgecut.measure import statistics
@@ -31,6 +32,10 @@ HANDOVER_MS = {"openvino": 0.1}
 """What a run may take beside the processor: OpenVINO wakes a thread of its own and waits for it."""
 
 
+SCENARIOS = ("single_stream_s", "offline_s", "energy_s")
+SLOWEST_S = 2.0
+"""A run that takes longer may end a single stream by its time limit."""
+
 # What a measurement holds just as the device says it.
 _AS_TOLD = (
     *("name", "runtime", "version", "threads", "import_ms", "load_ms", "compile_ms"),
@@ -47,7 +52,7 @@ class Measurement:
     where the runtime kept what it had prepared (None where it cannot); ``first_ms`` the first run.
     Memory is resident memory of a process that holds only this artifact, Python and the runtime;
     None where the system does not tell. ``sustained`` has an entry for each second of a sustained
-    run.
+    run; the scenarios after it are as the device tells of them, None where they were not run.
     """
 
     name: str
@@ -65,6 +70,9 @@ class Measurement:
     environment: Mapping[str, Any]
     reasons: tuple[str, ...]
     sustained: tuple[Mapping[str, Any], ...] = ()
+    single_stream: Mapping[str, Any] | None = None
+    offline: Mapping[str, Any] | None = None
+    energy: Mapping[str, Any] | None = None
 
     @property
     def samples_ms(self) -> tuple[float, ...]:
@@ -103,6 +111,28 @@ class Measurement:
         """``VALID``, or ``INVALID`` where ``reasons`` says why."""
         return "INVALID" if self.reasons else "VALID"
 
+    @property
+    def scenarios(self) -> dict[str, Any]:
+        """What became of single stream, offline and energy; None for what was not measured."""
+        single, offline, energy = self.single_stream, self.offline, self.energy
+        return {
+            "single_stream": single
+            and {
+                "runs": single["runs"],
+                "seconds": single["seconds"],
+                **{f"p{share}_ms": single[f"p{share}_ns"] / 1e6 for share in (50, 90, 99)},
+            },
+            "offline": offline and {**offline, "runs_per_s": offline["runs"] / offline["seconds"]},
+            "energy": energy
+            and {
+                **energy,
+                "mj_per_run": 1e3 * energy["joules"] / energy["runs"],
+                "mj_per_run_above_idle": 1e3
+                * (energy["joules"] - energy["idle_w"] * energy["seconds"])
+                / energy["runs"],
+            },
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, raw samples included, without the environment."""
         return {
@@ -122,6 +152,7 @@ class Measurement:
             "version": self.version,
             "threads": self.threads,
             "sustained": [dict(second) for second in self.sustained],
+            **self.scenarios,
             "bursts_ms": [list(burst) for burst in self.bursts_ms],
         }
 
@@ -154,6 +185,7 @@ def measure(
     precision: float | None = None,
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
+    scenarios: Mapping[str, Any] | None = None,
     timeout_s: float | None = None,
 ) -> list[Measurement]:
     """Time the contenders in turn, each in a fresh process, through ``device.py bench``.
@@ -167,6 +199,8 @@ def measure(
             to this share (half a 95 % interval).
         pin: the only cores that may be used.
         sustain_s: seconds to run the last contender for afterwards, without a pause.
+        scenarios: ``single_stream_s``, ``offline_s`` and ``energy_s``, seconds that each contender
+            then runs alone, and ``meter``, see ``device.py``; by default none.
         timeout_s: seconds after which all is given up; by default ample for slow compilation.
 
     Returns:
@@ -184,6 +218,7 @@ def measure(
         precision=precision,
         pin=pin,
         sustain_s=sustain_s,
+        scenarios=scenarios,
     )
     for contender in contenders:
         contender.check()
@@ -201,6 +236,7 @@ def spec_of(
     precision: float | None = None,
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
+    scenarios: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What ``device.py bench`` is told to measure, here or elsewhere; the paths are files here.
 
@@ -221,12 +257,16 @@ def spec_of(
         "precision": precision,
         "pin": None if pin is None else list(pin),
         "sustain_s": sustain_s,
+        **(scenarios or {}),
     }
 
 
 def limit_s(spec: Mapping[str, Any]) -> float:
     """Seconds that a measurement may take: ample for slow compilation."""
     each_s = 180.0 + 3 * spec["warm_up_s"] + 10 * spec["duration_s"]
+    each_s += 10 * sum(spec.get(name) or 0 for name in SCENARIOS)
+    if spec.get("single_stream_s"):
+        each_s += SLOWEST_S * SINGLE_STREAM_RUNS
     return float(spec["sustain_s"] + len(spec["artifacts"]) * each_s)
 
 
@@ -286,6 +326,9 @@ def _measurement(
         **{name: artifact[name] for name in _AS_TOLD},
         bursts_ms=bursts_ms,
         environment=environment,
+        single_stream=artifact["single_stream"],
+        offline=artifact["offline"],
+        energy=artifact["energy"],
         reasons=(
             *contender.doubts(artifact),
             *environments.disturbances(environment),

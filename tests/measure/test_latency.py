@@ -65,6 +65,9 @@ def told(name: str, bursts: list[list[float]], **other: Any) -> dict[str, Any]:
         "first_ms": 4.0,
         "peak_memory_bytes": 5,
         "memory_before_load_bytes": None,
+        "single_stream": None,
+        "offline": None,
+        "energy": None,
     } | other
 
 
@@ -304,6 +307,37 @@ def test_pinned_to_a_core(tmp_path: Path) -> None:
     assert found.environment["pinned"] == [core]
     with pytest.raises(EdgecutError, match="cannot pin to the cores 4711"):
         measure([contender(path, "a")], duration_s=0.1, pin=[4711])
+
+
+def test_scenarios(tmp_path: Path) -> None:
+    path = tiny.write_onnx(tmp_path)
+    meter = [sys.executable, "-c", "import time; print(time.time() * 3)"]  # three watts
+    wanted = {"single_stream_s": 0.01, "offline_s": 0.2, "energy_s": 0.5, "meter": meter}
+    (one,) = measure([contender(path, "a")], duration_s=0.1, scenarios=wanted)
+    found = one.to_json()
+    assert found["single_stream"]["runs"] >= 1024
+    assert 0 < found["single_stream"]["p50_ms"] <= found["single_stream"]["p99_ms"]
+    offline = found["offline"]
+    assert offline["streams"] >= 1 and offline["seconds"] >= 0.2
+    assert offline["runs_per_s"] == pytest.approx(offline["runs"] / offline["seconds"])
+    energy = found["energy"]
+    assert energy["joules"] >= 3 * 0.5 and energy["meter"] == sys.executable
+    assert energy["mj_per_run"] == pytest.approx(1e3 * energy["joules"] / energy["runs"])
+    assert energy["mj_per_run_above_idle"] < energy["mj_per_run"]
+
+
+def test_what_was_not_asked_for_is_not_measured(tmp_path: Path) -> None:
+    path = tiny.write_onnx(tmp_path)
+    (one,) = measure([contender(path, "a")], duration_s=0.1)
+    assert set(one.scenarios.values()) == {None}
+
+
+def test_a_meter_that_fails_is_told(tmp_path: Path) -> None:
+    path = tiny.write_onnx(tmp_path)
+    wanted = {"energy_s": 0.1, "meter": [sys.executable, "-c", "print('none')"]}
+    with pytest.raises(EdgecutError) as error:
+        measure([contender(path, "a")], duration_s=0.1, scenarios=wanted)
+    assert error.value.code == "runtime-failed" and "could not convert" in error.value.message
 
 
 def test_a_sustained_run_has_a_curve(tmp_path: Path) -> None:
