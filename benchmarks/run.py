@@ -1,10 +1,12 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
 Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), training,
-build_cost, everyday and drift (two); all by default; ``render`` only writes the tables again.
+build_cost, everyday and drift (two), macs (five); all by default; ``render`` only writes the tables
+again.
 ``paper``, which trains networks for twelve hours, runs only when it is named:
 ``python -m benchmarks.paper`` does it step by step. The models and data lie in ``../shared``; the
-peer needs an environment of its own, see ``peers/README.md``, and is left out without it.
+peers need packages or an environment of their own, see ``peers/README.md``, and are left out
+without them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ NAMES = (
     "everyday",
     "latency",
     "drift",
+    "macs",
     "detectors",
     "synthetic",
     "exactness",
@@ -41,6 +44,8 @@ def main(names: list[str]) -> None:
         if name in (names or NAMES):
             print(f"running {name}", file=sys.stderr)
             result = import_module(f"benchmarks.{name}").run()
+            if result is None:  # what it needs is not installed, and it has said so
+                continue
             text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
             (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     render()
@@ -213,6 +218,28 @@ def _drift(data: dict[str, Any]) -> str:
     return _table(title, ["runtime", "against", "largest error / largest value"], rows)
 
 
+def _macs(data: dict[str, Any]) -> str:
+    tools = [count["tool"] for count in data["rows"][0]["counts"]]
+    rows = [
+        [
+            row["architecture"],
+            f"{row['macs'] / 1e6:.1f}",
+            *(f"{count['ratio']:.3f} ({_why(count)})" for count in row["counts"]),
+            str(sum(abs(count["unexplained"]) for count in row["counts"])),
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["architecture", "M MACs", *(f"{tool} / edgecut" for tool in tools), "unexplained"]
+    return _table("Multiply-accumulates, counted by four tools, and why they differ", columns, rows)
+
+
+def _why(count: dict[str, Any]) -> str:
+    """The largest of what a tool counts besides products, or does not see of them."""
+    parts = {f"+ {name}": macs for name, macs in count["besides"].items()}
+    parts |= {f"- {name}": macs for name, macs in count["left_out"].items()}
+    return max(parts, key=lambda name: parts[name]) if parts else "equal"
+
+
 def _paper(data: dict[str, Any]) -> str:
     from benchmarks.paper.tables import headline
 
@@ -229,6 +256,7 @@ TABLES = {
     "synthetic": _synthetic,
     "build_cost": _build_cost,
     "training": _training,
+    "macs": _macs,
 }
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python device.py serve SPEC.json    answers arrays with arrays, to verify an artifact
     python device.py bench SPEC.json    times artifacts in turn and prints a JSON report
     python device.py profile SPEC.json  times the operators of one artifact, prints a JSON report
+    python device.py bandwidth THREADS  copies and reads memory and prints a JSON report
 
 It takes Python 3.9 to 3.13 and nothing of edgecut, so that it can be copied to a device.
 
@@ -45,6 +46,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 import numpy as np
@@ -1213,6 +1215,86 @@ def _text(path: str) -> str:
         return ""
 
 
+# Memory bandwidth: `bandwidth`. The arrays are so large that the caches cannot hold them.
+
+CACHE_MULTIPLE = 4  # STREAM's rule: every array at least four times the last-level cache
+LEAST_ARRAY_BYTES = 64 * 2**20
+MEMORY_SHARE = 0.2  # of the free memory, for each of the two arrays
+BANDWIDTH_ROUNDS = 10
+BANDWIDTH_S = 1.0
+
+
+def bandwidth(threads: int) -> None:
+    """Time copies and reads of large arrays, and print the report.
+
+    ``copy_ns`` and ``read_ns`` hold every pass over ``array_bytes`` bytes. A copy reads and writes
+    each of them, and so moves twice as many, counted as STREAM does (J. McCalpin): the lines that
+    a cache fetches only to overwrite them are not.
+    """
+    channel = take_stdout()
+    environment = describe_machine()
+    before = describe_moment([])
+    cache = cache_bytes()
+    size = array_bytes(cache)
+    source, sink = np.ones(size // 8), np.zeros(size // 8)  # written: pages exist from here on
+    report = {
+        "threads": threads,
+        "cache_bytes": cache,
+        "array_bytes": source.nbytes,
+        "copy_ns": passes(lambda a, b: np.copyto(b, a), source, sink, threads),
+        "read_ns": passes(lambda a, b: a.max(), source, sink, threads),
+    }
+    environment.update(before=before, after=describe_moment([]))
+    send(channel, {**report, "environment": environment})
+
+
+def passes(work: Any, source: Any, sink: Any, threads: int) -> list[int]:
+    """Nanoseconds of each pass over the arrays, every thread on a part of its own.
+
+    numpy lets go of the interpreter's lock while it copies or reads, so the threads overlap.
+    """
+    sources, sinks = np.array_split(source, threads), np.array_split(sink, threads)
+    durations: list[int] = []
+    end = time.perf_counter() + BANDWIDTH_S
+    with ThreadPoolExecutor(threads) as pool:
+        while len(durations) < BANDWIDTH_ROUNDS or time.perf_counter() < end:
+            start = time.perf_counter_ns()
+            list(pool.map(work, sources, sinks))
+            durations.append(time.perf_counter_ns() - start)
+    return durations
+
+
+def array_bytes(cache: int | None) -> int:
+    """How large each array is: by the rule of STREAM, as far as the free memory allows."""
+    size = max(CACHE_MULTIPLE * (cache or 0), LEAST_ARRAY_BYTES)
+    free = kilobytes(_text("/proc/meminfo"), "MemAvailable")
+    return size if free is None else min(size, int(free * MEMORY_SHARE))
+
+
+def cache_bytes() -> int | None:
+    """The last-level caches of all CPUs together; None where the system does not tell."""
+    found: dict[tuple[int, str], int] = {}
+    for place in sorted(glob.glob("/sys/devices/system/cpu/cpu[0-9]*/cache/index[0-9]*")):
+        level, size = _text(place + "/level"), _text(place + "/size")
+        if level.isdigit() and size.endswith("K") and _text(place + "/type") != "Instruction":
+            # CPUs that share a cache name the same list of CPUs.
+            found[int(level), _text(place + "/shared_cpu_list")] = int(size[:-1]) * 1024
+    last = max((level for level, _ in found), default=None)
+    return None if last is None else sum(s for (level, _), s in found.items() if level == last)
+
+
+def kilobytes(text: str, field: str) -> int | None:
+    """A field of one of /proc's tables in bytes; None where it is absent."""
+    for line in text.splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _is_count(text: str) -> bool:
+    return text.isdigit() and int(text) > 0
+
+
 def read_spec(path: str) -> dict[str, Any]:
     """The parsed spec."""
     with open(path, encoding="utf-8") as file:
@@ -1253,8 +1335,12 @@ def main(arguments: list[str]) -> int:
             bench(arguments[1])
         elif arguments[:1] == ["profile"] and len(arguments) == 2:
             profile(arguments[1])
+        elif arguments[:1] == ["bandwidth"] and len(arguments) == 2 and _is_count(arguments[1]):
+            bandwidth(int(arguments[1]))
         else:
-            sys.stderr.write("usage: python device.py serve|bench|profile SPEC.json\n")
+            sys.stderr.write(
+                "usage: python device.py serve|bench|profile SPEC.json | bandwidth THREADS\n"
+            )
             return 2
     except KeyboardInterrupt:
         return 130

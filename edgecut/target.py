@@ -58,6 +58,10 @@ class Target:
                 hint=f"{self.name} takes: {', '.join(self.schemes)}",
             )
 
+    def peak(self, scheme: str) -> Peak | None:
+        """What is said of its peak in a scheme, with all its cores; None where nothing is."""
+        return next((peak for peak in self.peaks if peak.scheme == scheme), None)
+
     def preferences(self) -> tuple[object, ...]:
         """What of the target changes the emitted bytes; equal preferences share one file."""
         return (self.format, self.layout, self.int8, self.device, self.operations)

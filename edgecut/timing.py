@@ -18,6 +18,8 @@ from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
+from edgecut.roofline import Point, point
+from edgecut.roofs import Roof, roof_over
 from edgecut.runtimes import find_accelerator
 
 FORMATS = {".tflite": "tflite", ".xml": "openvino", ".onnx": "onnx"}
@@ -29,7 +31,8 @@ class Timing:
 
     ``speed_up`` is the median latency of the full network's artifact over the cut one's,
     ``macs_ratio`` what the MACs alone would promise. ``against`` is another file that took part,
-    and ``against_ratio`` its latency over the cut one's.
+    and ``against_ratio`` its latency over the cut one's. The points are where both stand under
+    the ``roof`` of this machine, where that is known.
     """
 
     artifact: str
@@ -38,6 +41,9 @@ class Timing:
     full_cost: Cost
     cut_cost: Cost
     speed_up: Ratio
+    full_point: Point | None = None
+    cut_point: Point | None = None
+    roof: Roof | None = None
     against: Measurement | None = None
     against_ratio: Ratio | None = None
 
@@ -68,6 +74,7 @@ def bench(
     sustain_s: float = 0.0,
     against: Path | None = None,
     accelerator: str | None = None,
+    under_roof: bool = True,
     tell: Tell = nobody,
 ) -> list[Timing]:
     """Latency on this machine of every artifact, interleaved with the full network's like it.
@@ -86,6 +93,7 @@ def bench(
         against: another ``.tflite``, ``.xml`` or ``.onnx`` file, to run in turn with them.
         accelerator: OpenVINO's name of the device to run on, ``NPU``, ``GPU`` or ``CPU``: then only
             the OpenVINO artifacts are measured.
+        under_roof: measure the processor's peaks, too, unless they are known already.
         tell: told of progress.
 
     Returns:
@@ -97,6 +105,8 @@ def bench(
     opened = open_bundle(folder, model=model)
     field = Field(opened, against=against, accelerator=accelerator)
     timings: list[Timing] = []
+    roofs: dict[tuple[str, int], Roof | None] = {}
+    under_roof = under_roof and accelerator in (None, "CPU")
     artifacts = field.artifacts()
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
@@ -111,7 +121,12 @@ def bench(
                     pin=pin,
                     sustain_s=sustain_s,
                 )
-                timings.append(turn.timing(measured))
+                place = (artifact.target, count)
+                if under_roof and place not in roofs:
+                    # Once for all: one that is disturbed is not kept from call to call.
+                    target = opened.target(artifact.target)
+                    roofs[place] = roof_over(target, threads=count, pin=pin, tell=tell)
+                timings.append(turn.timing(measured, roofs.get(place)))
     tell("bench", most, most)
     return timings
 
@@ -121,12 +136,13 @@ class Round:
     """What runs in turn for one artifact: the full network's like it, and last the artifact."""
 
     artifact: str
+    scheme: str
     contenders: tuple[Contender, ...]
-    full_cost: Cost
-    cut_cost: Cost
+    full: Network
+    cut: Network
     accelerator: str | None = None
 
-    def timing(self, measured: Sequence[Measurement]) -> Timing:
+    def timing(self, measured: Sequence[Measurement], roof: Roof | None = None) -> Timing:
         """What came of it: a measurement for each contender."""
         if self.accelerator not in (None, "CPU"):
             # The same machine, and yet nothing to compare with what its processor takes.
@@ -137,11 +153,27 @@ class Round:
             artifact=self.artifact,
             full=first,
             cut=last,
-            full_cost=self.full_cost,
-            cut_cost=self.cut_cost,
+            full_cost=cost(self.full),
+            cut_cost=cost(self.cut),
             speed_up=ratio(first, last),
+            full_point=self._point(self.full, first, roof),
+            cut_point=self._point(self.cut, last, roof),
+            roof=roof,
             against=beside[0] if beside else None,
             against_ratio=ratio(beside[0], last) if beside else None,
+        )
+
+    def _point(self, network: Network, measured: Measurement, roof: Roof | None) -> Point | None:
+        """Where a network's artifact stands under the roof; None where its scheme has none."""
+        peak = None if roof is None else roof.rate(self.scheme)
+        if roof is None or peak is None:
+            return None
+        return point(
+            network,
+            self.scheme,
+            latency_ms=measured.median_ms,
+            peak_gmacs_per_s=peak,
+            bandwidth_gb_per_s=roof.bandwidth_gb_per_s,
         )
 
 
@@ -203,9 +235,10 @@ class Field:
                 contenders = tuple(replace(c, device=self._accelerator) for c in contenders)
             yield Round(
                 artifact=artifact.path,
+                scheme=artifact.scheme,
                 contenders=contenders,
-                full_cost=cost(self._full),
-                cut_cost=cost(self._opened.network),
+                full=self._full,
+                cut=self._opened.network,
                 accelerator=self._accelerator,
             )
 

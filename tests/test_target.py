@@ -33,6 +33,13 @@ def test_a_shipped_target_is_consistent(name: str) -> None:
         target.require(scheme)
 
 
+def test_peaks_are_found_by_scheme() -> None:
+    found = read_target("raspberry-pi-5").peak("int8")
+    assert found is not None and found.gmacs_per_s == 307.0
+    assert read_target("raspberry-pi-4").peak("float16") is None
+    assert read_target("generic-arm64").peak("float32") is None
+
+
 def test_int8_boundaries() -> None:
     for name in ("raspberry-pi-4", "raspberry-pi-5", "generic-arm64"):
         int8 = read_target(name).int8

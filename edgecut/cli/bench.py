@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgecut.filming import Film
     from edgecut.measure.latency import Measurement, Ratio
     from edgecut.on_devices import Found
+    from edgecut.roofline import Point
     from edgecut.timing import Timing
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -95,6 +96,12 @@ class Seconds(click.ParamType[float]):
     help="Another .tflite, .xml or .onnx, run in turn with each.",
 )
 @click.option(
+    "--peak/--no-peak",
+    default=True,
+    show_default=True,
+    help="Measure what the runtimes reach here at best, once; shares of it follow.",
+)
+@click.option(
     "--device",
     "devices",
     multiple=True,
@@ -120,6 +127,7 @@ def command(
     pin: tuple[int, ...] | None,
     sustain: float | None,
     against: Path | None,
+    peak: bool,
     devices: tuple[str, ...],
     wait: float | None,
     camera_loop: str | None,
@@ -157,7 +165,7 @@ def command(
                 films = filming.film(
                     Path(folder), frames=camera_loop, model=model, duration_s=seconds, **here
                 )
-            timings = timing.bench(Path(folder), **effort, **here)
+            timings = timing.bench(Path(folder), under_roof=peak, **effort, **here)
             found = [on_devices.Found(device="", timings=tuple(timings))]
     tell_of(Path(folder), found, films, json_=json_)
 
@@ -204,7 +212,9 @@ def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
     """One row for each measurement."""
     from edgecut.measure.environment import state
 
+    points = {"full": timing.full_point, "cut": timing.cut_point}
     for network, cost, measured in _sides(timing):
+        point = points.get(network)
         told = measured.to_json()
         del told["name"]
         yield {
@@ -212,11 +222,22 @@ def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
             "network": network,
             "gmacs": None if cost is None else cost.gmacs,
             "achieved_gmacs_per_s": None if cost is None else rate(cost, measured),
+            "share_of_peak": None if point is None else point.share_of_peak,
             "realisation": timing.realisation if network == "cut" else None,
+            "roofline": None if point is None else _roofline(point, timing),
             **told,
             "runtime": f"{measured.runtime} {measured.version}",
             "state": state(measured.environment),
         }
+
+
+def _roofline(point: Point, timing: Timing) -> dict[str, Any]:
+    """Where it stands, and why the roof may be too low."""
+    assert timing.roof is not None
+    reasons = list(timing.roof.reasons)
+    if point.share_of_peak > 1:
+        reasons.append("it is faster than every probe was: the peak is not known")
+    return {**point.to_json(), "reasons": reasons}
 
 
 def _ratios(timing: Timing) -> Iterator[dict[str, Any]]:
@@ -246,6 +267,7 @@ def show(timings: list[Timing], device: str = "") -> None:
     first = timings[0]
     several = len({timing.cut.threads for timing in timings}) > 1
     beside = first.against is not None
+    peaks = any(timing.cut_point for timing in timings)
     rows = [
         (
             timing.artifact,
@@ -256,6 +278,7 @@ def show(timings: list[Timing], device: str = "") -> None:
             f"{timing.cut.p99_ms:#.4g}",
             _memory(timing.cut),
             f"{rate(timing.cut_cost, timing.cut):.1f}",
+            *([_share(timing.cut_point)] if peaks else []),
             _gain(timing.speed_up),
             f"{timing.realisation:.2f}",
             *([_gain(timing.against_ratio)] if timing.against_ratio else []),
@@ -265,7 +288,9 @@ def show(timings: list[Timing], device: str = "") -> None:
     columns = (
         "artifact",
         *([">threads"] if several else []),
-        *(">full ms", ">cut ms", ">p90", ">p99", ">MB", ">GMAC/s", "full / cut", ">realised"),
+        *(">full ms", ">cut ms", ">p90", ">p99", ">MB", ">GMAC/s"),
+        *([">of peak"] if peaks else []),
+        *("full / cut", ">realised"),
         *(["against / cut"] if beside else []),
     )
     threads = "" if several else f", threads: {first.cut.threads}"
@@ -296,6 +321,7 @@ def _show_sustained(timing: Timing) -> None:
 def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:
     """Every reason not to believe a number; what all share is said once."""
     render.print_machine(timings[0].cut.environment, device)
+    _show_low_roofs(timings)
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.
         reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}
@@ -304,8 +330,25 @@ def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:
             click.echo(f"INVALID {timing.artifact}{threads}: {'; '.join(reasons.values())}")
 
 
+def _show_low_roofs(timings: list[Timing]) -> None:
+    """Why shares of the peak may be too large."""
+    reasons = dict.fromkeys(r for timing in timings if timing.roof for r in timing.roof.reasons)
+    over = any(one and one.share_of_peak > 1 for timing in timings for one in _points(timing))
+    if over or reasons:
+        why = next(iter(reasons), "an artifact was faster than every probe")
+        click.echo(f"The peaks may be higher than measured ({why}), and shares of them lower.")
+
+
+def _points(timing: Timing) -> tuple[Point | None, ...]:
+    return (timing.full_point, timing.cut_point)
+
+
 def _gain(gain: Ratio) -> str:
     return f"{gain.ratio:.2f} x ({gain.low:.2f} to {gain.high:.2f})"
+
+
+def _share(point: Point | None) -> str:
+    return "-" if point is None else f"{point.share_of_peak:.0%}"
 
 
 def _memory(measured: Measurement) -> str:

@@ -16,6 +16,7 @@ Row = Mapping[str, Any]
 WIDTH = 7.6
 """Inches; the page scales it."""
 BARS = 15
+MARKS = {"full": "s", "cut": "o", "against": "D"}
 
 
 def latency(name: str, rows: Sequence[Row]) -> str:
@@ -143,24 +144,27 @@ def accuracy(name: str, points: Sequence[tuple[str, str, float, float]], measure
 
 
 def roofline(name: str, rows: Sequence[Row]) -> str:
-    """What each artifact reached, under what its arithmetic and its memory allow."""
+    """What each artifact reached, under what arithmetic and memory allow; see ``roofline.py``."""
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        drawn = set()
-        for row in rows:
-            peak, bandwidth = row["peak_gmacs_per_s"], row["bandwidth_gb_per_s"]
-            x = np.geomspace(0.1, 1000, 100)
-            if (peak, bandwidth) not in drawn:
-                drawn.add((peak, bandwidth))
-                axes.plot(x, np.minimum(peak, bandwidth * x), color=MUTED, linewidth=1)
+        points = [(row, row["roofline"]) for row in rows]
+        reach = [point["intensity_macs_per_byte"] for _, point in points]
+        x = np.geomspace(min(reach) / 3, max(reach) * 3, 100)
+        roofs = {(one["peak_gmacs_per_s"], one["bandwidth_gb_per_s"]) for _, one in points}
+        for peak, bandwidth in sorted(roofs):
+            axes.plot(x, np.minimum(peak, bandwidth * x), color=MUTED, linewidth=1)
+            axes.annotate(f"{peak:.0f} GMAC/s", (x[-1], peak), fontsize=9, ha="right", va="bottom")
+        for row, point in points:
             axes.plot(
-                row["macs_per_byte"],
-                row["achieved_gmacs_per_s"],
-                "o" if row["network"] == "cut" else "s",
+                point["intensity_macs_per_byte"],
+                point["achieved_gmacs_per_s"],
+                MARKS[row["network"]],
                 color=COLOURS[row["network"]],
             )
         axes.set(xscale="log", yscale="log")
+        _plain(axes.xaxis)
+        _plain(axes.yaxis)
         axes.set(xlabel="multiply-accumulates a byte moved", ylabel="GMAC/s")
 
     return draw(name, (WIDTH, 4.2), paint)
@@ -219,7 +223,7 @@ def _point(axes: Any, row: Row, x: float, label: str | None) -> None:
         x,
         row["median_ms"],
         yerr=[[max(low, 0)], [max(high, 0)]],
-        fmt="o" if row["network"] == "cut" else "s",
+        fmt=MARKS[row["network"]],
         color=COLOURS[row["network"]],
         capsize=3,
         label=label,

@@ -19,6 +19,10 @@ Row = Mapping[str, Any]
 NETWORKS = ("full", "cut", "against")
 MEASURES = ("ap50", "top1")
 _NUMBERS = ("median_ms", "low_ms", "high_ms", "p90_ms", "p99_ms")
+_ROOFLINE = (
+    *("intensity_macs_per_byte", "achieved_gmacs_per_s"),
+    *("peak_gmacs_per_s", "bandwidth_gb_per_s"),
+)
 _MISSING = {
     "bench": "latency: edgecut bench FOLDER",
     "profile": "where the time goes: edgecut profile FOLDER",
@@ -212,6 +216,10 @@ def _check_bench(data: Mapping[str, Any]) -> None:
         if not samples or not all(np.isfinite(told)) or min(told) <= 0:
             raise ValueError("a latency is not a positive number")
         _ = row["state"]["before"]
+        if row.get("roofline") is not None and not all(
+            float(row["roofline"][name]) > 0 for name in _ROOFLINE
+        ):
+            raise ValueError("a roofline is not positive")
     for ratio in data["ratios"]:
         _ = [float(ratio[name]) for name in ("ratio", "low", "high")]
         _ = [str(ratio[name]) for name in ("artifact", "threads", "of", "to")]

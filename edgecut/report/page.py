@@ -116,7 +116,7 @@ def _bench(bench: Bench) -> str:
             "is where the cut would stand if latency fell as MACs do: below it is better.",
         )
     )
-    if under := [row for row in rows if row.get("share_of_peak") is not None]:
+    if under := [row for row in rows if row.get("roofline")]:
         parts.append(
             _figure(
                 figures.roofline(f"r-{name}", under),

@@ -63,6 +63,13 @@ def row(artifact: str, network: str, ms: float, **other: Any) -> dict[str, Any]:
         "count": 240,
         "gmacs": macs,
         "achieved_gmacs_per_s": macs / ms * 1e3,
+        "share_of_peak": 0.5,
+        "roofline": {
+            "intensity_macs_per_byte": 20.0,
+            "achieved_gmacs_per_s": macs / ms * 1e3,
+            "peak_gmacs_per_s": 2 * macs / ms * 1e3,
+            "bandwidth_gb_per_s": 4.0,
+        },
         "bursts_ms": bursts,
         "sustained": [],
         "state": STATE,

@@ -120,7 +120,8 @@ def test_a_bundle_without_records(tmp_path: Path) -> None:
 
 def test_drawings_take_their_colours_from_the_page() -> None:
     rows = made_up.bench()["rows"]
-    for svg in (figures.latency("a", rows), figures.spread("b", rows), figures.drift("c", rows)):
+    drawers = (figures.latency, figures.spread, figures.drift, figures.roofline)
+    for svg in (drawer(drawer.__name__, rows) for drawer in drawers):
         ElementTree.fromstring(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
         assert "var(--cut)" in svg and "var(--ink)" in svg
         assert not re.search(r"(fill|stroke): ?#(?!fff)", svg.replace("#000000", ""))
