@@ -50,18 +50,6 @@ def find_device(name: str) -> Device:
     return Device(remote=Remote(destination=name))
 
 
-def all_devices() -> list[Device]:
-    """Every device in the inventories, by name; the first inventory that has a name says it.
-
-    Raises:
-        EdgecutError: ``bad-toml``, ``bad-device``, ``unknown-target``.
-    """
-    found: dict[str, Device] = {}
-    for devices in _inventories():
-        found = {**devices, **found}
-    return [found[name] for name in sorted(found)]
-
-
 def inventories() -> tuple[Path, Path]:
     """Where inventories may lie: in the current folder, and in the user's configuration."""
     return Path(FILE), _configuration() / FILE
