@@ -13,9 +13,11 @@ import numpy as np
 import onnx
 import pytest
 
+from edgecut import timing
 from edgecut.detections import detect
 from edgecut.opened import running
 from edgecut.recipe import read_recipe
+from edgecut.roofs import Roof
 from edgecut.source import SampleSource, load
 from tests.command import edgecut
 from tests.e2e.conftest import TARGETS
@@ -232,7 +234,7 @@ def test_evaluate_tells_of_images_that_it_left_out(
 
 def test_bench(built: Path) -> None:
     against = next(built.glob("*.int8.tflite"))
-    options = ("--seconds", "0.2", "--threads", "1,2", "--against", against)
+    options = ("--no-peak", "--seconds", "0.2", "--threads", "1,2", "--against", against)
     outcome = edgecut("bench", built, *options, "--json")
     assert outcome.code == 0, outcome
     rows, ratios = outcome.json["rows"], outcome.json["ratios"]
@@ -261,7 +263,9 @@ def test_bench(built: Path) -> None:
 
 
 def test_bench_shows_why_not_to_believe_it(built: Path) -> None:
-    outcome = edgecut("bench", built, "--seconds", "0.1", "--threads", "1,64", "--sustain", "1s")
+    outcome = edgecut(
+        "bench", built, "--no-peak", "--seconds", "0.1", "--threads", "1,64", "--sustain", "1s"
+    )
     assert outcome.code == 0, outcome
     shown = " ".join(outcome.stdout.split())
     assert ", threads: 64: " in shown and "64 threads on" in shown
@@ -330,7 +334,7 @@ def test_json_says_what_it_is(classifying: Case, built_classifier: Path, tmp_pat
 def test_the_camera_loop(kind: str, request: pytest.FixtureRequest) -> None:
     case = request.getfixturevalue("detecting" if kind == "detector" else "classifying")
     folder = request.getfixturevalue("built" if kind == "detector" else "built_classifier")
-    options = ("--seconds", "0.1", "--camera-loop", case.photos)
+    options = ("--no-peak", "--seconds", "0.1", "--camera-loop", case.photos)
     outcome = edgecut("bench", folder, *options, "--json")
     assert outcome.code == 0, outcome
     rows = outcome.json["camera_loop"]
@@ -345,3 +349,24 @@ def test_the_camera_loop(kind: str, request: pytest.FixtureRequest) -> None:
         assert row["frame_ms"] == pytest.approx(statistics.median(frames))
         gain = row["speed_up"]
         assert gain is None or gain["low"] <= gain["ratio"] <= gain["high"]
+
+
+def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Measuring it takes ten seconds, and is tested with the probes.
+    roof = Roof(
+        threads=1, rates={"float32": 1e-6, "int8": 1e6}, bandwidth_gb_per_s=10.0, reasons=()
+    )
+    monkeypatch.setattr(timing, "roof_over", lambda *_, **__: roof)
+    rows = edgecut("bench", built_classifier, "--seconds", "0.1", "--json").json["rows"]
+    for row in rows:
+        peak = row["roofline"]["peak_gmacs_per_s"]
+        assert peak == (1e6 if "int8" in row["artifact"] else 1e-6)
+        assert row["share_of_peak"] == pytest.approx(row["achieved_gmacs_per_s"] / peak)
+        impossible = row["share_of_peak"] > 1
+        assert impossible == ("int8" not in row["artifact"])
+        assert impossible == any("every probe" in why for why in row["roofline"]["reasons"])
+    said = edgecut("bench", built_classifier, "--seconds", "0.1").stdout
+    assert "of peak" in said and "The peaks may be higher than measured" in said
+    assert (
+        "of peak" not in edgecut("bench", built_classifier, "--no-peak", "--seconds", "0.1").stdout
+    )
