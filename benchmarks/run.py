@@ -1,8 +1,8 @@
 """``python -m benchmarks.run [NAME ...]``: run the benchmarks, write and render the results.
 
-Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency (five), training,
-build_cost, everyday and drift (two), macs (five); all by default; ``render`` only writes the tables
-again.
+Names: exactness (an hour), synthetic (twenty minutes), detectors (ten), latency, harness and macs
+(five), training, build_cost, everyday and drift (two); all by default; ``render`` only writes the
+tables again.
 ``paper``, which trains networks for twelve hours, runs only when it is named:
 ``python -m benchmarks.paper`` does it step by step. The models and data lie in ``../shared``; the
 peers need packages or an environment of their own, see ``peers/README.md``, and are left out
@@ -25,6 +25,7 @@ NAMES = (
     "everyday",
     "latency",
     "drift",
+    "harness",
     "macs",
     "detectors",
     "synthetic",
@@ -218,6 +219,42 @@ def _drift(data: dict[str, Any]) -> str:
     return _table(title, ["runtime", "against", "largest error / largest value"], rows)
 
 
+def _harness(data: dict[str, Any]) -> str:
+    tools = [
+        [
+            row["tool"],
+            f"{row['ours_ms']:.3f}",
+            f"{row['theirs_ms']:.3f}",
+            f"{row['ratio']:.3f} ({row['lowest']:.3f} to {row['highest']:.3f})",
+            "VALID" if not row["reasons"] else "INVALID",
+        ]
+        for row in data["tools"]
+    ]
+    repeated = [
+        [
+            row["format"],
+            str(row["runs"]),
+            f"{row['ratio']:.3f}",
+            f"{row['ratio_spread']:.1%}",
+            f"{row['cut_ms_spread']:.1%}",
+            "VALID" if not row["reasons"] else "INVALID",
+        ]
+        for row in data["repeatability"]
+    ]
+    refused = [[row["what"], row["verdict"], "; ".join(row["reasons"])] for row in data["refusals"]]
+    own = f"The harness adds {data['own_ns']:.0f} ns to an invocation"
+    parts = [
+        _table(own, ["tool", "edgecut ms", "its ms", "ratio", "verdict"], tools),
+        _table(
+            "The same measurement again and again",
+            ["format", "runs", "full / cut", "its spread", "spread of the latency", "verdict"],
+            repeated,
+        ),
+        _table("What spoils a measurement", ["what was done", "verdict", "reasons"], refused),
+    ]
+    return "\n\n".join(parts)
+
+
 def _macs(data: dict[str, Any]) -> str:
     tools = [count["tool"] for count in data["rows"][0]["counts"]]
     rows = [
@@ -256,6 +293,7 @@ TABLES = {
     "synthetic": _synthetic,
     "build_cost": _build_cost,
     "training": _training,
+    "harness": _harness,
     "macs": _macs,
 }
 

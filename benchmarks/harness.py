@@ -1,0 +1,225 @@
+"""The harness measured: its own cost, its agreement with the runtimes' tools, how well it repeats.
+
+Wants an idle machine; on a busy one it says so itself, and that is the last part: what spoils a
+measurement is done to it on purpose, and the reasons that it gives are written down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecut import device
+from edgecut.cutout import cut
+from edgecut.measure.contender import Contender
+from edgecut.measure.latency import Measurement, measure, ratio
+from edgecut.network import Network, digest_of
+from edgecut.passes.tidy import tidy
+from edgecut.produce import produce
+from edgecut.shipped import NETWORK
+from edgecut.source import Source, load
+from edgecut.target import read_target
+
+KEEP = ("person", "car")
+CALLS = 200_000
+ROUNDS = 7
+RUNS = 10
+SECONDS = 3.0
+TARGETS = {"tflite": "generic-arm64", "openvino": "intel-cpu"}
+
+
+class _Nothing:
+    """A runtime whose invocation does nothing: what is timed of it is the harness alone."""
+
+    def invoke(self) -> None:
+        """Return at once."""
+
+
+def run() -> dict[str, Any]:
+    """Rows of each part; times are of this machine, ratios and reasons are what counts."""
+    full = load(Source(model=NETWORK))
+    small, _ = cut(full, KEEP)
+    networks = {"full": tidy(full), "cut": tidy(small)}
+    with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
+        found = {
+            format_: {
+                side: _written(Path(name) / f"{side}-{format_}", network, target)
+                for side, network in networks.items()
+            }
+            for format_, target in TARGETS.items()
+        }
+        return {
+            "schema": "edgecut.harness/1",
+            "own_ns": _own_ns(),
+            "tools": [
+                _beside(found["tflite"]["full"], _litert_benchmark),
+                _beside(found["openvino"]["full"], _benchmark_app),
+            ],
+            "repeatability": [_repeated(sides) for sides in found.values()],
+            "refusals": list(_refusals(found["tflite"]["cut"])),
+        }
+
+
+def _own_ns() -> float:
+    """What the harness adds to one invocation: the median over an empty one."""
+    device.timed(_Nothing(), CALLS)
+    return float(np.median(device.timed(_Nothing(), CALLS)))
+
+
+def _written(stem: Path, network: Network, target: str) -> Contender:
+    emitted = produce(network, read_target(target), "float32", None)
+    files = [stem.with_name(stem.name + suffix) for suffix in emitted.files]
+    for path, content in zip(files, emitted.files.values(), strict=True):
+        path.write_bytes(content)
+    return Contender(
+        name=stem.name.partition("-")[0],
+        path=files[0],
+        format=emitted.format,
+        inputs=emitted.inputs,
+        outputs=emitted.outputs,
+        files=tuple(files),
+        digest=digest_of(b"".join(emitted.files.values())),
+    )
+
+
+def _beside(one: Contender, tool: Any) -> dict[str, Any]:
+    """Medians of ours and of the runtime's own tool in turn, on the same file."""
+    ours, theirs = [], []
+    reasons: list[str] = []
+    for _ in range(ROUNDS):
+        (measured,) = measure([one], duration_s=SECONDS)
+        ours.append(measured.median_ms)
+        reasons += measured.reasons
+        theirs.append(tool(one.path))
+    ratios = np.array(ours) / np.array(theirs)
+    return {
+        "tool": tool.__name__.removeprefix("_"),
+        "ours_ms": float(np.median(ours)),
+        "theirs_ms": float(np.median(theirs)),
+        "ratio": float(np.median(ratios)),
+        "lowest": float(ratios.min()),
+        "highest": float(ratios.max()),
+        "reasons": sorted(set(reasons)),
+    }
+
+
+def _litert_benchmark(path: Path) -> float:
+    """The median in ms of LiteRT's own tool, one thread."""
+    result = path.with_name("litert.json")
+    command = [*_tool("litert-benchmark"), "--model", str(path), "--result_json", str(result)]
+    command += ["--num_runs", "1000", "--warmup_runs", "200", "--num_threads", "1"]
+    subprocess.run(command, check=True, capture_output=True)
+    return float(json.loads(result.read_text())["latency"]["median_ms"])
+
+
+def _benchmark_app(path: Path) -> float:
+    """The median in ms of OpenVINO's own tool, one thread, one synchronous request."""
+    command = [*_tool("benchmark_app"), "-m", str(path), "-d", "CPU", "-api", "sync"]
+    command += [
+        "-hint",
+        "none",
+        "-nstreams",
+        "1",
+        "-nthreads",
+        "1",
+        "-t",
+        str(max(1, round(SECONDS))),
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = re.search(r"Median:\s+([\d.]+) (us|ms)", done.stdout)
+    assert found is not None, done.stdout
+    return float(found[1]) / (1e3 if found[2] == "us" else 1)
+
+
+def _tool(name: str) -> list[str]:
+    return [str(Path(sys.executable).with_name(name))]
+
+
+def _repeated(sides: dict[str, Contender]) -> dict[str, Any]:
+    """The ratio of full to cut, measured anew so many times."""
+    found = [measure([sides["full"], sides["cut"]], duration_s=SECONDS) for _ in range(RUNS)]
+    ratios = np.array([ratio(full, small).ratio for full, small in found])
+    cut_ms = np.array([small.median_ms for _, small in found])
+    return {
+        "format": sides["full"].format,
+        "runs": RUNS,
+        "ratio": float(np.median(ratios)),
+        "ratio_spread": _spread(ratios),
+        "cut_ms": float(np.median(cut_ms)),
+        "cut_ms_spread": _spread(cut_ms),
+        "reasons": sorted({r for pair in found for one in pair for r in one.reasons}),
+    }
+
+
+def _spread(values: Any) -> float:
+    """The largest less the smallest, over the median."""
+    return float((values.max() - values.min()) / np.median(values))
+
+
+def _refusals(one: Contender) -> Iterator[dict[str, Any]]:
+    """What is done to a measurement, and what it says of it; emulation is in the tests."""
+    with _hogs():
+        yield _refused("load on every core", measure([one], duration_s=SECONDS))
+    with _limiter():
+        yield _refused("stopped half of the time", measure([one], duration_s=SECONDS))
+    swapped = replace(one, digest="0" * 64)
+    yield _refused("another file than was built", measure([swapped], duration_s=SECONDS))
+    other = replace(one, verified_on={"ai-edge-litert": "1.0", "tflite-runtime": "1.0"})
+    yield _refused("another runtime version", measure([other], duration_s=SECONDS))
+    yield _refused("more threads than cores", measure([one], threads=64, duration_s=SECONDS))
+
+
+def _refused(what: str, measured: Sequence[Measurement]) -> dict[str, Any]:
+    (one,) = measured
+    return {"what": what, "verdict": one.verdict, "reasons": list(one.reasons)}
+
+
+@contextlib.contextmanager
+def _hogs() -> Iterator[None]:
+    cores = len(os.sched_getaffinity(0))
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+@contextlib.contextmanager
+def _limiter() -> Iterator[None]:
+    """As cpulimit does it: the processes of a measurement are stopped half of the time."""
+    done = threading.Event()
+    limiter = threading.Thread(target=_limit, args=(os.getpid(), done))
+    limiter.start()
+    try:
+        yield
+    finally:
+        done.set()
+        limiter.join()
+
+
+def _limit(parent: int, done: threading.Event) -> None:
+    while not done.wait(0.01):
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (path / "cmdline").read_bytes().split(b"\0")
+                ours = (path / "stat").read_text().rpartition(")")[2].split()[1] == str(parent)
+                if b"bench" in words and ours:
+                    os.killpg(int(path.name), signal.SIGSTOP)
+                    time.sleep(0.01)
+                    os.killpg(int(path.name), signal.SIGCONT)
