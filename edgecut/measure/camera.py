@@ -27,8 +27,7 @@ from edgecut.categories import CategoryMap
 from edgecut.detections import detect
 from edgecut.errors import EdgecutError
 from edgecut.measure import environment as environments
-from edgecut.measure.latency import Ratio
-from edgecut.measure.statistics import CONFIDENCE, interval
+from edgecut.measure.latency import Ratio, ratio_of
 from edgecut.recipe import KEY as RECIPE
 from edgecut.recipe import Recipe, embedded, prepare, to_text
 from edgecut.runtimes import device_environment, entry_of, require_runtime, stderr_tail
@@ -126,18 +125,7 @@ def ratio(of: Loop, to: Loop) -> Ratio:
         np.array([np.median([sum(frame) for frame in burst]) for burst in loop.bursts_ms])
         for loop in (of, to)
     ]
-    rounds = medians[0] / medians[1]
-    low, high = interval(rounds)
-    return Ratio(
-        of=of.name,
-        to=to.name,
-        ratio=float(np.median(rounds)),
-        low=low,
-        high=high,
-        confidence=CONFIDENCE,
-        pairs=len(rounds),
-        reasons=of.reasons,
-    )
+    return ratio_of(of.name, to.name, medians[0] / medians[1], of.reasons)
 
 
 def _seconds(burst: Sequence[Sequence[float]]) -> float:

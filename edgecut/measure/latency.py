@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecut.device import SINGLE_STREAM_RUNS
 from edgecut.errors import EdgecutError
@@ -305,16 +306,22 @@ def ratio(of: Measurement, to: Measurement) -> Ratio:
             hint="measure both in one call",
         )
     rounds = burst_medians(of.bursts_ms) / burst_medians(to.bursts_ms)
+    reasons = tuple(f"{m.name}: {reason}" for m in (of, to) for reason in m.reasons)
+    return ratio_of(of.name, to.name, rounds, reasons)
+
+
+def ratio_of(of: str, to: str, rounds: NDArray[np.float64], reasons: tuple[str, ...]) -> Ratio:
+    """The median ratio of all rounds, with its interval."""
     low, high = interval(rounds)
     return Ratio(
-        of=of.name,
-        to=to.name,
+        of=of,
+        to=to,
         ratio=float(np.median(rounds)),
         low=low,
         high=high,
         confidence=CONFIDENCE,
         pairs=len(rounds),
-        reasons=tuple(f"{m.name}: {reason}" for m in (of, to) for reason in m.reasons),
+        reasons=reasons,
     )
 
 
@@ -361,7 +368,9 @@ def _interruptions(
     wall = sum(burst["wall_ns"] for burst in bursts)
     waited = sum(burst["waited_ns"] or 0 for burst in bursts) / threads
     if waited > MAX_WAITED * wall:
-        yield f"it waited for a core for {waited / wall:.0%} of its time: other programs run"
+        # More threads than were asked for may have waited.
+        share = min(waited / wall, 1.0)
+        yield f"it waited for a core for {share:.0%} of its time: other programs run"
     runs = sum(len(burst["ns"]) for burst in bursts)
     handover = runs * HANDOVER_MS.get(artifact["runtime"], 0.0) * 1e6
     stopped = wall - sum(burst["on_cores_ns"] for burst in bursts) - waited - handover
