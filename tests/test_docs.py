@@ -34,11 +34,11 @@ from edgecut import (
     target,
 )
 from edgecut import verification as verification_module
-from edgecut.cli import bench as bench_command
 from edgecut.cli import compare as compare_command
 from edgecut.cli import cut as cut_command
 from edgecut.cli import inspect as inspect_command
 from edgecut.cli import profile as profile_command
+from edgecut.cli import timings
 from edgecut.cli import tree as tree_command
 from edgecut.cli import verify as verify_command
 from edgecut.cli.main import COMMANDS, group
@@ -219,7 +219,7 @@ def all_keys() -> set[str]:
             category_json.to_json,
             tree_command.as_json,
             artifact.Port.to_json,
-            *(bench_command.as_json, bench_command._rows, bench_command._ratios),
+            *(timings.as_json, timings._rows, timings._ratios),
             latency.Measurement.to_json,
             *(profile.Profile.to_json, profile.Operator.to_json, profile_command.as_json),
             compare_command.as_json,

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecut.cli import camera, options, render
+from edgecut.cli import camera, options, render, timings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from edgecut.cost import Cost
     from edgecut.filming import Film
-    from edgecut.measure.latency import Measurement, Ratio
     from edgecut.on_devices import Found
-    from edgecut.roofline import Point
-    from edgecut.timing import Timing
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST_S = 24 * 3600
@@ -189,8 +182,8 @@ def command(
                 films = filming.film(
                     Path(folder), frames=camera_loop, model=model, duration_s=seconds, **here
                 )
-            timings = timing.bench(Path(folder), under_roof=peak, **effort, **here)
-            found = [on_devices.Found(device="", timings=tuple(timings))]
+            taken = timing.bench(Path(folder), under_roof=peak, **effort, **here)
+            found = [on_devices.Found(device="", timings=tuple(taken))]
     tell_of(Path(folder), found, films, json_=json_)
     if energy and not any(
         one.energy for each in found for timing in each.timings for one in timing.measurements
@@ -208,13 +201,16 @@ def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool)
     for one in found:
         if one.error is not None:
             continue
-        timings = list(one.timings)
-        told = {"device": one.device, **as_json(timings), "camera_loop": camera.as_json(films)}
-        record = {"schema": "edgecut.bench/1", **told}
+        record = {
+            "schema": "edgecut.bench/1",
+            "device": one.device,
+            **timings.as_json(one.timings),
+            "camera_loop": camera.as_json(films),
+        }
         render.keep(folder, "bench", record, device=one.device)
         records.append(record)
         if not json_:
-            show(timings, one.device)
+            timings.show(one.timings, one.device)
     if films and not json_:
         camera.show(films)
     if json_ and records:
@@ -225,204 +221,3 @@ def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool)
         render.print_error(error)
     if errors:
         raise errors[0]
-
-
-def as_json(timings: list[Timing]) -> dict[str, Any]:
-    """The measurements as plain values, raw samples included."""
-    from edgecut.measure.environment import machine
-
-    everything = [one for timing in timings for one in timing.measurements]
-    return {
-        "verdict": "INVALID" if any(one.reasons for one in everything) else "VALID",
-        "environment": machine(everything[0].environment) if everything else {},
-        "rows": [row for timing in timings for row in _rows(timing)],
-        "ratios": [row for timing in timings for row in _ratios(timing)],
-    }
-
-
-def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
-    """One row for each measurement."""
-    from edgecut.measure.environment import state
-
-    points = {"full": timing.full_point, "cut": timing.cut_point}
-    for network, cost, measured in _sides(timing):
-        point = points.get(network)
-        told = measured.to_json()
-        del told["name"]
-        yield {
-            "artifact": timing.artifact,
-            "network": network,
-            "gmacs": None if cost is None else cost.gmacs,
-            "achieved_gmacs_per_s": None if cost is None else rate(cost, measured),
-            "share_of_peak": None if point is None else point.share_of_peak,
-            "realisation": timing.realisation if network == "cut" else None,
-            "roofline": None if point is None else _roofline(point, timing),
-            **told,
-            "runtime": f"{measured.runtime} {measured.version}",
-            "state": state(measured.environment),
-        }
-
-
-def _roofline(point: Point, timing: Timing) -> dict[str, Any]:
-    """Where it stands, and why the roof may be too low."""
-    assert timing.roof is not None
-    reasons = list(timing.roof.reasons)
-    if point.share_of_peak > 1:
-        reasons.append("it is faster than every probe was: the peak is not known")
-    return {**point.to_json(), "reasons": reasons}
-
-
-def _ratios(timing: Timing) -> Iterator[dict[str, Any]]:
-    """Each ratio to the cut's latency."""
-    promised = {"full": timing.macs_ratio}
-    for found in (timing.speed_up, timing.against_ratio):
-        if found is not None:
-            macs = promised.get(found.of)
-            yield {
-                "artifact": timing.artifact,
-                "threads": timing.cut.threads,
-                **asdict(found),
-                "macs_ratio": macs,
-                "realisation": None if macs is None else found.ratio / macs,
-            }
-
-
-def rate(cost: Cost, measured: Measurement) -> float:
-    """Achieved GMAC/s at the median latency."""
-    return cost.gmacs / (measured.median_ms / 1e3)
-
-
-def show(timings: list[Timing], device: str = "") -> None:
-    """Print a line for each artifact, and what the MACs alone would promise."""
-    if not timings:
-        return
-    first = timings[0]
-    several = len({timing.cut.threads for timing in timings}) > 1
-    beside = first.against is not None
-    peaks = any(timing.cut_point for timing in timings)
-    rows = [
-        (
-            timing.artifact,
-            *([str(timing.cut.threads)] if several else []),
-            f"{timing.full.median_ms:#.4g}",
-            f"{timing.cut.median_ms:#.4g}",
-            f"{timing.cut.p90_ms:#.4g}",
-            f"{timing.cut.p99_ms:#.4g}",
-            _memory(timing.cut),
-            f"{rate(timing.cut_cost, timing.cut):.1f}",
-            *([_share(timing.cut_point)] if peaks else []),
-            _gain(timing.speed_up),
-            f"{timing.realisation:.2f}",
-            *([_gain(timing.against_ratio)] if timing.against_ratio else []),
-        )
-        for timing in timings
-    ]
-    columns = (
-        "artifact",
-        *([">threads"] if several else []),
-        *(">full ms", ">cut ms", ">p90", ">p99", ">MB", ">GMAC/s"),
-        *([">of peak"] if peaks else []),
-        *("full / cut", ">realised"),
-        *(["against / cut"] if beside else []),
-    )
-    threads = "" if several else f", threads: {first.cut.threads}"
-    title = f"Median latency on {device or 'this machine'}, full and cut in turn{threads}"
-    render.print_table(title, columns, rows)
-    click.echo(
-        f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: MACs alone "
-        f"promise {first.macs_ratio:.3f} x, and 'realised' is how much of that came true; MB and "
-        "GMAC/s are the cut's"
-    )
-    for timing in timings:
-        _show_sustained(timing)
-    _show_scenarios(timings)
-    _show_doubts(timings, several, device)
-
-
-def _show_sustained(timing: Timing) -> None:
-    """What became of the latency when the artifact ran without a pause."""
-    curve = timing.cut.sustained
-    if curve:
-        start, end = curve[0]["median_ns"] / 1e6, curve[-1]["median_ns"] / 1e6
-        slowest = max(second["median_ns"] for second in curve) / 1e6
-        click.echo(
-            f"sustained {timing.artifact}: {start:#.4g} ms at first, {end:#.4g} ms after "
-            f"{curve[-1]['s'] + 1:.0f} s, {slowest:#.4g} ms at worst"
-        )
-
-
-def _show_scenarios(timings: list[Timing]) -> None:
-    """A line for each artifact and network that ran alone; what is no MLPerf result says so."""
-    rows = []
-    for timing in timings:
-        for network, _, measured in _sides(timing):
-            found = measured.scenarios
-            single, offline, energy = (
-                found[name] or {} for name in ("single_stream", "offline", "energy")
-            )
-            rows.append(
-                (
-                    timing.artifact,
-                    network,
-                    str(measured.threads),
-                    _number(single.get("p90_ms"), "#.4g"),
-                    _number(offline.get("runs_per_s"), ".1f"),
-                    _number(energy.get("mj_per_run"), "#.3g"),
-                    _number(energy.get("mj_per_run_above_idle"), "#.3g"),
-                )
-            )
-    if any(cell != "-" for row in rows for cell in row[3:]):
-        columns = ("artifact", "network", ">threads", ">single stream p90 ms", ">offline runs/s")
-        render.print_table(
-            "Each alone, after MLPerf Inference's scenarios; these are no MLPerf results",
-            (*columns, ">mJ a run", ">mJ above idle"),
-            rows,
-        )
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else f"{value:{form}}"
-
-
-def _show_doubts(timings: list[Timing], several: bool, device: str) -> None:
-    """Every reason not to believe a number; what all share is said once."""
-    render.print_machine(timings[0].cut.environment, device)
-    _show_low_roofs(timings)
-    for timing in timings:
-        # One of each kind: the reasons of the sides mostly differ in their numbers alone.
-        reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}
-        if reasons:
-            threads = f", threads: {timing.cut.threads}" if several else ""
-            click.echo(f"INVALID {timing.artifact}{threads}: {'; '.join(reasons.values())}")
-
-
-def _show_low_roofs(timings: list[Timing]) -> None:
-    """Why shares of the peak may be too large."""
-    reasons = dict.fromkeys(r for timing in timings if timing.roof for r in timing.roof.reasons)
-    over = any(one and one.share_of_peak > 1 for timing in timings for one in _points(timing))
-    if over or reasons:
-        why = next(iter(reasons), "an artifact was faster than every probe")
-        click.echo(f"The peaks may be higher than measured ({why}), and shares of them lower.")
-
-
-def _points(timing: Timing) -> tuple[Point | None, ...]:
-    return (timing.full_point, timing.cut_point)
-
-
-def _gain(gain: Ratio) -> str:
-    return f"{gain.ratio:.2f} x ({gain.low:.2f} to {gain.high:.2f})"
-
-
-def _share(point: Point | None) -> str:
-    return "-" if point is None else f"{point.share_of_peak:.0%}"
-
-
-def _memory(measured: Measurement) -> str:
-    return "-" if measured.memory_bytes is None else f"{measured.memory_bytes / 1e6:.1f}"
-
-
-def _sides(timing: Timing) -> Iterator[tuple[str, Cost | None, Measurement]]:
-    yield "full", timing.full_cost, timing.full
-    yield "cut", timing.cut_cost, timing.cut
-    if timing.against is not None:
-        yield "against", None, timing.against
