@@ -39,9 +39,9 @@ def keep(folder: Path, command: str, data: Mapping[str, Any], *, device: str = "
     Raises:
         EdgecutError: ``cannot-save``, ``not-a-bundle``.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", device).strip("-")
-    path = folder / RECORDS / (f"{command}.{name}.json" if name else f"{command}.json")
-    text = json.dumps({**data, "device": device, "manifest_sha256": _build_of(folder)}, indent=1)
+    path = folder / RECORDS / f"{command}{_ending(device)}.json"
+    found = {**data, "device": device, "manifest_sha256": _build_of(folder)}
+    text = json.dumps(found, indent=1, allow_nan=False)
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
     save(path, f"{text}\n".encode())
@@ -57,7 +57,8 @@ def kept(folder: Path) -> list[Record]:
     build = _build_of(folder)
     found = []
     for command in COMMANDS:
-        for path in sorted((folder / RECORDS).glob(f"{command}*.json")):
+        beside = sorted((folder / RECORDS).glob(f"{command}.*.json"))
+        for path in [*(folder / RECORDS).glob(f"{command}.json"), *beside]:
             data = read(path, f"edgecut.{command}/1")
             found.append(
                 Record(
@@ -69,6 +70,16 @@ def kept(folder: Path) -> list[Record]:
                 )
             )
     return found
+
+
+def _ending(device: str) -> str:
+    """What a device's records have in their names: each device something else."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", device)
+    return "" if not device else f".{name if name == device else f'{name}-{_short(device)}'}"
+
+
+def _short(text: str) -> str:
+    return digest_of(text.encode())[:8]
 
 
 def _build_of(folder: Path) -> str:

@@ -68,14 +68,14 @@ class Seconds(click.ParamType[float]):
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True, max=3600),
+    type=options.FiniteRange(min=0, min_open=True, max=3600),
     default=5.0,
     show_default=True,
     help="How long to run each artifact, at most.",
 )
 @click.option(
     "--precision",
-    type=click.FloatRange(min=0.01, max=50),
+    type=options.FiniteRange(min=0.01, max=50),
     metavar="PERCENT",
     help="End as soon as medians and ratios are known so well.",
 )

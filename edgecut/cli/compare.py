@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0, max=1000),
+    type=options.FiniteRange(min=0, max=1000),
     metavar="PERCENT",
     default=5.0,
     show_default=True,
@@ -31,8 +31,12 @@ def command(old: Path, new: Path, tolerance: float, json_: bool) -> None:
     """Say what became slower from OLD to NEW, two records of `edgecut bench --json`.
 
     The exit code is 3 where something did: where even the lower end of the ratio's interval is
-    past the tolerance. Records of different machines, or of one that is set up differently, are
-    not compared, and neither are rows that are INVALID.
+    past the tolerance. It is 1 where nothing did as far as can be told, and not all can be told:
+    a row is INVALID, is there no more, or scatters so far that a regression would not show.
+    Records of different machines, or of one that is set up differently, are not compared.
+
+    The interval tells how a latency scatters within a session. From session to session it moves
+    by more, a few per cent on most machines: the tolerance should allow for that.
     """
     from edgecut.measure.comparison import compare
 
@@ -51,7 +55,7 @@ def as_json(found: Comparison, tolerance: float) -> dict[str, Any]:
     return {
         "tolerance": tolerance,
         "changes": [
-            {**asdict(change), "slower": change.slower(tolerance)} for change in found.changes
+            {**asdict(change), "verdict": change.verdict(tolerance)} for change in found.changes
         ],
         "only_old": [dict(zip(keys, key, strict=True)) for key in found.only_old],
         "only_new": [dict(zip(keys, key, strict=True)) for key in found.only_new],
@@ -75,33 +79,41 @@ def show(found: Comparison, tolerance: float) -> None:
     ]
     render.print_table("Median latency of two records", columns, rows)
     for change in found.changes:
-        if change.faults:
-            click.echo(f"not judged: {change.artifact} ({change.network}): {change.faults[0]}")
+        for remark in (*(f"not judged: {fault}" for fault in change.faults[:1]), *change.notes):
+            click.echo(f"{change.artifact} ({change.network}): {remark}")
     for which, keys in (("old", found.only_old), ("new", found.only_new)):
         for artifact, network, threads in keys:
             click.echo(f"only in the {which} one: {artifact} ({network}, threads: {threads})")
 
 
 def _word(change: Change, tolerance: float) -> str:
-    if change.faults:
-        return "not judged"
-    if change.slower(tolerance):
-        return "SLOWER"
-    return "faster" if change.high < 1 / (1 + tolerance) else "as fast"
+    verdict = change.verdict(tolerance)
+    return verdict.upper() if verdict == "slower" else verdict
 
 
 def judge(found: Comparison, tolerance: float) -> None:
-    """Raise where something is slower (exit code 3), or nothing could be judged."""
-    slower = [change for change in found.changes if change.slower(tolerance)]
-    if slower:
+    """Raise where something is slower (exit code 3), or may be for all that is known."""
+    by_verdict: dict[str, list[str]] = {}
+    for change in found.changes:
+        name = f"{change.artifact} ({change.network})"
+        by_verdict.setdefault(change.verdict(tolerance), []).append(name)
+    if slower := by_verdict.get("slower"):
         raise QualityGateMissed(
-            f"slower by more than {tolerance:.1%}: "
-            + ", ".join(f"{one.artifact} ({one.network})" for one in slower),
-            code="slower",
+            f"slower by more than {tolerance:.1%}: {', '.join(slower)}", code="slower"
         )
-    if all(change.faults for change in found.changes):
+    gone = [f"{artifact} ({network})" for artifact, network, _ in found.only_old]
+    untold = [
+        f"{why}: {', '.join(names)}"
+        for why, names in (
+            ("not judged", by_verdict.get("not judged")),
+            ("unclear", by_verdict.get("unclear")),
+            ("only in the old record", gone),
+        )
+        if names
+    ]
+    if untold:
         raise EdgecutError(
-            "none of the measurements could be judged",
-            code="invalid-measurement",
-            hint="each line above says why; measure again",
+            f"not all can be told; {'; '.join(untold)}",
+            code="not-all-judged",
+            hint="measure again, for longer where it is unclear: edgecut bench --seconds",
         )

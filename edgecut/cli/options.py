@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,17 @@ scores = click.option(
     expose_value=False,
     help="Scores of the kept categories: those of the full network.",
 )
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, and nothing that is none: NaN passes every comparison with its ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def chained(*options: Decorator) -> Decorator:

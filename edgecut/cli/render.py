@@ -24,7 +24,7 @@ PLAIN_SECONDS = 60.0
 
 def print_json(data: Any) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def keep(folder: Path, command: str, data: Mapping[str, Any], *, device: str = "") -> None:

@@ -14,6 +14,8 @@ from edgecut.measure import recorded
 from edgecut.measure.statistics import CONFIDENCE, burst_medians
 
 SCHEMA = "edgecut.bench/1"
+MIN_BURSTS = 5
+"""Fewer bursts do not tell how far their medians scatter."""
 _RESAMPLES = 2000
 
 Row = Mapping[str, Any]
@@ -26,7 +28,7 @@ class Change:
     """One artifact's latency in two records: the median of its bursts' medians.
 
     ``low`` to ``high`` is the interval of ``ratio``, which is the new one over the old.
-    ``faults`` says why it cannot be judged: then it is neither slower nor as fast.
+    ``faults`` says why it cannot be judged, ``notes`` what else changed.
     """
 
     artifact: str
@@ -38,10 +40,21 @@ class Change:
     low: float
     high: float
     faults: tuple[str, ...]
+    notes: tuple[str, ...]
 
-    def slower(self, tolerance: float) -> bool:
-        """Whether it takes longer by more than that share, whatever chance did."""
-        return not self.faults and self.low > 1 + tolerance
+    def verdict(self, tolerance: float) -> str:
+        """What the interval shows, where longer by at most that share is still as fast.
+
+        ``slower``, ``faster`` or ``as fast``; ``unclear`` where the interval is too wide to tell,
+        ``not judged`` where there are faults.
+        """
+        if self.faults:
+            return "not judged"
+        if self.low > 1 + tolerance:
+            return "slower"
+        if self.high < 1 / (1 + tolerance):
+            return "faster"
+        return "as fast" if self.high <= 1 + tolerance else "unclear"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +80,7 @@ def compare(old: Path, new: Path) -> Comparison:
     first, second = (
         _by_key(record, path) for record, path in zip(records, (old, new), strict=True)
     )
-    if differences := _differences(records[0]["environment"], records[1]["environment"]):
+    if differences := _differences(*map(_machine, records)):
         raise EdgecutError(
             f"{old} and {new} were measured in different environments: {'; '.join(differences)}",
             code="other-environment",
@@ -94,9 +107,15 @@ def read(path: Path) -> dict[str, Any]:
         EdgecutError: ``bad-record``.
     """
     record = recorded.read(path, SCHEMA)
-    if not isinstance(record.get("environment"), dict) or not isinstance(record.get("rows"), list):
+    environment, rows = record.get("environment"), record.get("rows")
+    if not isinstance(environment, dict) or not environment or not isinstance(rows, list):
         raise recorded.bad(path, ValueError("its environment or rows are of the wrong kind"))
     return record
+
+
+def _machine(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same for two records to compare; no device is the machine at hand."""
+    return {"device": record.get("device") or "this machine", **record["environment"]}
 
 
 def _by_key(record: Mapping[str, Any], path: Path) -> dict[Key, Row]:
@@ -104,7 +123,10 @@ def _by_key(record: Mapping[str, Any], path: Path) -> dict[Key, Row]:
     for row in record["rows"]:
         try:
             key = (str(row["artifact"]), str(row["network"]), int(row["threads"]))
-            samples = np.concatenate([np.asarray(burst, dtype=float) for burst in row["bursts_ms"]])
+            bursts = [np.asarray(burst, dtype=float) for burst in row["bursts_ms"]]
+            if not bursts or not all(map(len, bursts)):
+                raise ValueError("a burst is empty")
+            samples = np.concatenate(bursts)
             if not (np.isfinite(samples) & (samples > 0)).all():
                 raise ValueError("a sample is not positive")
             _ = (str(row["runtime"]), [str(reason) for reason in row["reasons"]])
@@ -134,6 +156,10 @@ def _change(key: Key, old: Row, new: Row) -> Change:
     ]
     if old["runtime"] != new["runtime"]:
         faults.append(f"measured on {old['runtime']}, then on {new['runtime']}")
+    if (fewest := min(map(len, medians))) < MIN_BURSTS:
+        faults.append(f"only {fewest} bursts, {MIN_BURSTS} are needed: measure longer")
+    counts = [row.get("gmacs") for row in (old, new)]
+    notes = [] if counts[0] == counts[1] else [f"{counts[0]} GMACs, then {counts[1]}"]
     return Change(
         artifact=key[0],
         network=key[1],
@@ -144,6 +170,7 @@ def _change(key: Key, old: Row, new: Row) -> Change:
         low=low,
         high=high,
         faults=tuple(faults),
+        notes=tuple(notes),
     )
 
 

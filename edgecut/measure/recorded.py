@@ -20,12 +20,18 @@ def read(path: Path, schema: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ValueError("it is larger than 1 GiB")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        if isinstance(data, list):
+            raise ValueError("it holds a list, as --json prints for several devices")
         if not isinstance(data, dict) or data.get("schema") != schema:
             raise ValueError(f"it does not follow {schema}")
     except (OSError, ValueError, RecursionError) as error:
         raise bad(path, error) from error
     return data
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def bad(path: Path, error: Exception) -> EdgecutError:
@@ -35,5 +41,5 @@ def bad(path: Path, error: Exception) -> EdgecutError:
         f"{path} is no record of a measurement: {what}",
         code="bad-record",
         where=str(path),
-        hint="measure again",
+        hint="the bundle's records/ hold one for each device; or measure again",
     )

@@ -31,7 +31,9 @@ def page(findings: Findings) -> str:
     style = files("edgecut.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{findings.name}, cut to {_few(findings.keep)}"
     # A text may hold "</script>": no tag begins inside of JSON without its "<".
-    data = json.dumps(findings.to_json(), ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps(findings.to_json(), ensure_ascii=False, allow_nan=False).replace(
+        "<", "\\u003c"
+    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -17,7 +17,7 @@ def test_slower_exits_with_three(tmp_path: Path) -> None:
     assert "error[slower]: slower by more than 5.0%: a (cut)" in outcome.stderr
     assert edgecut("compare", old, new, "--tolerance", "30").code == 0
     data = edgecut("compare", old, new, "--json").json
-    assert [change["slower"] for change in data["changes"]] == [True, False]
+    assert [change["verdict"] for change in data["changes"]] == ["slower", "as fast"]
 
 
 def test_faster_is_fine(tmp_path: Path) -> None:
@@ -26,9 +26,16 @@ def test_faster_is_fine(tmp_path: Path) -> None:
     assert outcome.code == 0 and "faster" in outcome.stdout
 
 
-def test_nothing_to_judge_by(tmp_path: Path) -> None:
-    bad = record(tmp_path / "bad", row(reasons=["heat"]))
-    outcome = edgecut("compare", bad, bad)
+def test_what_cannot_be_told_is_not_passed(tmp_path: Path) -> None:
+    old = record(tmp_path / "old", row("a"), row("b"), row("c"))
+    new = record(tmp_path / "new", row("a"), row("b", 30.0, reasons=["heat"]))
+    outcome = edgecut("compare", old, new)
     assert outcome.code == 1
-    assert "not judged: a.tflite (cut): old: heat" in outcome.stdout
-    assert "error[invalid-measurement]" in outcome.stderr
+    assert "b (cut): not judged: new: heat" in outcome.stdout
+    assert "error[not-all-judged]" in outcome.stderr
+    assert "not judged: b (cut); only in the old record: c (cut)" in outcome.stderr
+
+
+def test_no_tolerance(tmp_path: Path) -> None:
+    old = record(tmp_path / "old", row())
+    assert edgecut("compare", old, old, "--tolerance", "nan").code == 2

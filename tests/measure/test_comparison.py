@@ -38,13 +38,13 @@ def test_what_is_slower_is_found(tmp_path: Path) -> None:
     slower, faster = compare(old, new).changes
     assert slower.ratio == pytest.approx(1.1, rel=0.01)
     assert slower.low <= slower.ratio <= slower.high
-    assert slower.slower(0.05) and not slower.slower(0.15)
-    assert not faster.slower(0.0) and faster.high < 1
+    assert slower.verdict(0.05) == "slower" and slower.verdict(0.15) == "as fast"
+    assert faster.verdict(0.0) == "faster"
 
 
 def test_the_same_is_not_slower(tmp_path: Path) -> None:
     (change,) = compare(record(tmp_path / "a", row()), record(tmp_path / "b", row())).changes
-    assert change.ratio == 1.0 and not change.slower(0.0)
+    assert change.ratio == 1.0 and change.verdict(0.01) == "as fast"
 
 
 def test_chance_is_found_slower_as_seldom_as_it_says(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_chance_is_found_slower_as_seldom_as_it_says(tmp_path: Path) -> None:
     for _ in range(100):
         noisy = [row(bursts_ms=random.normal(10, 1, size=(30, 3)).tolist()) for _ in range(2)]
         paths = (record(tmp_path / "old", noisy[0]), record(tmp_path / "new", noisy[1]))
-        found += compare(*paths).changes[0].slower(0.0)
+        found += compare(*paths).changes[0].verdict(0.0) == "slower"
     assert found <= 7  # 2.5 % of 100, give or take three standard deviations
 
 
@@ -61,6 +61,7 @@ def test_chance_is_found_slower_as_seldom_as_it_says(tmp_path: Path) -> None:
     [
         ({"reasons": ["the clock fell"]}, "new: the clock fell"),
         ({"runtime": "r 2"}, "measured on r 1, then on r 2"),
+        ({"bursts_ms": [[99.0] * 9] * 4}, "only 4 bursts, 5 are needed: measure longer"),
     ],
 )
 def test_what_cannot_be_judged_is_not_slower(
@@ -68,7 +69,30 @@ def test_what_cannot_be_judged_is_not_slower(
 ) -> None:
     paths = record(tmp_path / "old", row()), record(tmp_path / "new", row(ms=99.0, **new))
     (change,) = compare(*paths).changes
-    assert change.faults == (fault,) and not change.slower(0.0)
+    assert change.faults == (fault,) and change.verdict(0.0) == "not judged"
+
+
+def test_a_wide_interval_is_unclear(tmp_path: Path) -> None:
+    wide = [[10.0 * (1 + 0.5 * (i % 3 == 0))] for i in range(12)]
+    paths = record(tmp_path / "old", row()), record(tmp_path / "new", row(bursts_ms=wide))
+    (change,) = compare(*paths).changes
+    assert change.low <= 1.05 < change.high and change.verdict(0.05) == "unclear"
+
+
+def test_another_network_is_told(tmp_path: Path) -> None:
+    paths = record(tmp_path / "old", row(gmacs=0.2)), record(tmp_path / "new", row(gmacs=0.3))
+    assert compare(*paths).changes[0].notes == ("0.2 GMACs, then 0.3",)
+    assert compare(paths[0], paths[0]).changes[0].notes == ()
+
+
+def test_other_devices_are_refused(tmp_path: Path) -> None:
+    paths = []
+    for device in ("", "pi"):
+        paths.append(record(tmp_path / f"of-{device}", row()))
+        data = json.loads(paths[-1].read_text())
+        paths[-1].write_text(json.dumps({**data, "device": device}))
+    with pytest.raises(EdgecutError, match="device this machine and pi"):
+        compare(*paths)
 
 
 def test_other_machines_are_refused(tmp_path: Path) -> None:
@@ -97,12 +121,14 @@ def test_what_only_one_holds_is_told(tmp_path: Path) -> None:
         "[]",
         '{"schema": "edgecut.bench/0"}',
         '{"schema": "edgecut.bench/1", "rows": []}',
-        '{"schema": "edgecut.bench/1", "environment": {}, "rows": [3]}',
+        '{"schema": "edgecut.bench/1", "environment": {}, "rows": []}',
+        '{"schema": "edgecut.bench/1", "environment": {"cpu": "x"}, "rows": [3]}',
         *(
-            json.dumps({"schema": "edgecut.bench/1", "environment": {}, "rows": rows})
+            json.dumps({"schema": "edgecut.bench/1", "environment": {"cpu": "x"}, "rows": rows})
             for rows in (
                 [row(bursts_ms=[])],
                 [row(bursts_ms=[[0.0]])],
+                [row(bursts_ms=[[1.0], []])],
                 [row(bursts_ms=[["x"]])],
                 [row(reasons=None)],
                 [row(threads="many")],
