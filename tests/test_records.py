@@ -41,6 +41,14 @@ def test_each_device_has_its_own(folder: Path) -> None:
     assert {one.device for one in records.kept(folder)} == {"pi@kitchen.local", "../../escape", ""}
 
 
+def test_names_that_look_alike_are_kept_apart(folder: Path) -> None:
+    names = {"pi.1", "pi-1", "Pi-1", "厨房"}
+    for device in names:
+        records.keep(folder, "bench", made_up.bench(), device=device)
+    (folder / "records" / "bench-old.json").write_text("a copy of the user's")
+    assert {one.device for one in records.kept(folder)} == names
+
+
 def test_of_another_build(folder: Path) -> None:
     records.keep(folder, "bench", made_up.bench())
     manifest = folder / "manifest.json"

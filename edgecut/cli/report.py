@@ -31,14 +31,17 @@ def command(folder: Path, html: Path | None, csv: Path | None, json_: bool) -> N
     from edgecut.report.findings import gather
 
     findings = gather(folder)
+    drawn: list[tuple[Path, str]] = []
     if html is not None:
         from edgecut.report.page import page
 
-        _write(html, page(findings))
+        drawn.append((html, page(findings)))
     if csv is not None:
         from edgecut.report.sheet import sheet
 
-        _write(csv, sheet(findings.benches))
+        drawn.append((csv, sheet(findings.benches)))
+    for path, text in drawn:
+        _write(path, text)
     if json_:
         render.print_json(findings.to_json())
     else:
@@ -48,7 +51,7 @@ def command(folder: Path, html: Path | None, csv: Path | None, json_: bool) -> N
 def _write(path: Path, text: str) -> None:
     from edgecut.saving import save
 
-    save(path, text.encode())
+    save(path, text.encode(errors="replace"))  # a name may hold half a character
     click.echo(f"wrote {path}", err=True)
 
 

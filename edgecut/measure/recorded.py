@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from edgecut.errors import EdgecutError
 
 LARGEST_BYTES = 1 << 30
+LONGEST = 300
 
 
 def read(path: Path, schema: str) -> dict[str, Any]:
     """The record in a file.
 
     Raises:
-        EdgecutError: ``bad-record`` unless it is a JSON object of that schema, up to 1 GiB.
+        EdgecutError: ``bad-record`` unless it is JSON of that schema, up to 1 GiB.
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:
@@ -25,9 +29,21 @@ def read(path: Path, schema: str) -> dict[str, Any]:
             raise ValueError("it holds a list, as --json prints for several devices")
         if not isinstance(data, dict) or data.get("schema") != schema:
             raise ValueError(f"it does not follow {schema}")
+        _check(schema)(data)
     except (OSError, ValueError, RecursionError) as error:
         raise bad(path, error) from error
     return data
+
+
+@cache
+def _check(schema: str) -> Callable[[Any], Any]:
+    """What raises ``ValueError`` for data that does not follow a schema."""
+    import fastjsonschema
+
+    name = schema.removeprefix("edgecut.").replace("/", "-")
+    text = files("edgecut.schemas").joinpath(f"{name}.json").read_text(encoding="utf-8")
+    check: Callable[[Any], Any] = fastjsonschema.compile(json.loads(text))
+    return check
 
 
 def _no_number(text: str) -> None:
@@ -37,6 +53,7 @@ def _no_number(text: str) -> None:
 def bad(path: Path, error: Exception) -> EdgecutError:
     """The error of a file that does not hold what a record holds."""
     what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    what = what if len(what) <= LONGEST else f"{what[:LONGEST]}..."
     return EdgecutError(
         f"{path} is no record of a measurement: {what}",
         code="bad-record",

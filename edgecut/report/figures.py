@@ -17,6 +17,7 @@ WIDTH = 7.6
 """Inches; the page scales it."""
 BARS = 15
 MARKS = {"full": "s", "cut": "o", "against": "D"}
+LINES = {"full": "--", "cut": "-", "against": ":"}
 
 
 def latency(name: str, rows: Sequence[Row]) -> str:
@@ -62,7 +63,7 @@ def spread(name: str, rows: Sequence[Row]) -> str:
             samples = np.sort(np.concatenate([np.asarray(burst) for burst in row["bursts_ms"]]))
             shown = np.unique(np.linspace(0, len(samples) - 1, 400).astype(int))
             share = 100 * (shown + 1) / len(samples)
-            axes.step(samples[shown], share, where="post", color=COLOURS[row["network"]])
+            axes.step(samples[shown], share, where="post", **_line(row))
         axes.set_xscale("log")
         _plain(axes.xaxis, most=2)
 
@@ -75,8 +76,7 @@ def drift(name: str, rows: Sequence[Row]) -> str:
     def paint_one(axes: Any, group: Sequence[Row]) -> None:
         for row in group:
             medians = burst_medians(row["bursts_ms"])
-            colour = COLOURS[row["network"]]
-            axes.plot(medians / np.median(medians), color=colour, linewidth=1)
+            axes.plot(medians / np.median(medians), linewidth=1, **_line(row))
         axes.axhline(1, color=MUTED, linewidth=0.8)
 
     return _small(name, rows, paint_one, ("burst", "of the median"))
@@ -89,7 +89,7 @@ def sustained(name: str, rows: Sequence[Row]) -> str:
         for row in group:
             seconds = [second["s"] for second in row["sustained"]]
             medians = [second["median_ns"] / 1e6 for second in row["sustained"]]
-            axes.plot(seconds, medians, color=COLOURS[row["network"]], linewidth=1)
+            axes.plot(seconds, medians, linewidth=1, **_line(row))
         axes.set_ylim(bottom=0)
 
     return _small(name, rows, paint_one, ("seconds", "median latency (ms)"))
@@ -146,32 +146,37 @@ def accuracy(name: str, points: Sequence[tuple[str, str, float, float]], measure
 def roofline(name: str, rows: Sequence[Row]) -> str:
     """What each artifact reached, under what arithmetic and memory allow; see ``roofline.py``."""
 
-    def paint(figure: Any) -> None:
-        axes = figure.subplots()
-        points = [(row, row["roofline"]) for row in rows]
+    def paint_one(axes: Any, group: Sequence[Row]) -> None:
+        points = [(row, row["roofline"]) for row in group]
         reach = [point["intensity_macs_per_byte"] for _, point in points]
-        x = np.geomspace(min(reach) / 3, max(reach) * 3, 100)
-        roofs = {(one["peak_gmacs_per_s"], one["bandwidth_gb_per_s"]) for _, one in points}
-        for peak, bandwidth in sorted(roofs):
-            axes.plot(x, np.minimum(peak, bandwidth * x), color=MUTED, linewidth=1)
-            axes.annotate(f"{peak:.0f} GMAC/s", (x[-1], peak), fontsize=9, ha="right", va="bottom")
+        _, roof = points[0]  # one runtime and scheme: one roof
+        peak = roof["peak_gmacs_per_s"]
+        ridge = peak / roof["bandwidth_gb_per_s"]
+        x = np.geomspace(min(ridge, *reach) / 3, max(ridge, *reach) * 3, 100)
+        axes.plot(x, np.minimum(peak, roof["bandwidth_gb_per_s"] * x), color=MUTED, linewidth=1)
+        axes.annotate(f"{peak:.3g}", (x[-1], peak), fontsize=9, ha="right", va="bottom")
         for row, point in points:
-            axes.plot(
-                point["intensity_macs_per_byte"],
-                point["achieved_gmacs_per_s"],
-                MARKS[row["network"]],
-                color=COLOURS[row["network"]],
-            )
+            place, colour = point["intensity_macs_per_byte"], COLOURS[row["network"]]
+            axes.plot(place, point["achieved_gmacs_per_s"], MARKS[row["network"]], color=colour)
+            axes.plot(place, point["ceiling_gmacs_per_s"], "_", color=colour, markersize=12)
         axes.set(xscale="log", yscale="log")
-        _plain(axes.xaxis)
-        _plain(axes.yaxis)
-        axes.set(xlabel="multiply-accumulates a byte moved", ylabel="GMAC/s")
+        axes.margins(y=0.15)
+        _plain(axes.xaxis, most=1)
+        _plain(axes.yaxis, most=1)
 
-    return draw(name, (WIDTH, 4.2), paint)
+    return _small(name, rows, paint_one, ("multiply-accumulates a byte moved", "GMAC/s"), MARKS)
 
 
-def _small(name: str, rows: Sequence[Row], paint_one: Any, labels: tuple[str, str]) -> str:
-    """A plot for each artifact and number of threads, in two columns."""
+def _small(
+    name: str,
+    rows: Sequence[Row],
+    paint_one: Any,
+    labels: tuple[str, str],
+    marks: Mapping[str, str] | None = None,
+) -> str:
+    """A plot for each artifact and number of threads, in two columns; networks are told apart by
+    their lines, or by marks.
+    """
     groups: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["artifact"], row["threads"]), []).append(row)
@@ -186,8 +191,27 @@ def _small(name: str, rows: Sequence[Row], paint_one: Any, labels: tuple[str, st
             axes.set_visible(False)
         figure.supxlabel(labels[0], fontsize=11)
         figure.supylabel(labels[1], fontsize=11)
+        networks = [network for network in COLOURS if any(r["network"] == network for r in rows)]
+        figure.legend(
+            handles=[_key(network, marks) for network in networks],
+            loc="outside upper right",
+            ncols=len(networks),
+            fontsize=9,
+        )
 
-    return draw(name, (WIDTH, 0.6 + 1.9 * lines), paint)
+    return draw(name, (WIDTH, 0.9 + 1.9 * lines), paint)
+
+
+def _key(network: str, marks: Mapping[str, str] | None) -> Any:
+    """A network's entry in a legend."""
+    from matplotlib.lines import Line2D
+
+    line, mark = (LINES[network], "") if marks is None else ("", marks[network])
+    return Line2D([], [], color=COLOURS[network], label=network, linestyle=line, marker=mark)
+
+
+def _line(row: Row) -> dict[str, str]:
+    return {"color": COLOURS[row["network"]], "linestyle": LINES[row["network"]]}
 
 
 def _plain(axis: Any, most: int = 4) -> None:

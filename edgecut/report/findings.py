@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,7 @@ from edgecut.measure.recorded import bad
 from edgecut.records import Record, kept
 
 Row = Mapping[str, Any]
-NETWORKS = ("full", "cut", "against")
 MEASURES = ("ap50", "top1")
-_NUMBERS = ("median_ms", "low_ms", "high_ms", "p90_ms", "p99_ms")
-_ROOFLINE = (
-    *("intensity_macs_per_byte", "achieved_gmacs_per_s"),
-    *("peak_gmacs_per_s", "bandwidth_gb_per_s"),
-)
 _MISSING = {
     "bench": "latency: edgecut bench FOLDER",
     "profile": "where the time goes: edgecut profile FOLDER",
@@ -35,16 +29,13 @@ class Bench:
     """A record of ``edgecut bench``: what one machine took."""
 
     record: Record
+    place: str
+    """The machine as part of an identifier."""
 
     @property
     def where(self) -> str:
         """The machine: the device's name, or else the processor's."""
         return self.record.device or str(self.environment.get("cpu") or "this machine")
-
-    @property
-    def place(self) -> str:
-        """The machine as part of an identifier."""
-        return re.sub(r"[^a-z0-9]+", "-", self.record.device.lower()).strip("-") or "here"
 
     @property
     def stale(self) -> bool:
@@ -76,21 +67,30 @@ class Bench:
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
-        """Why rows are INVALID: one reason of each kind, and how many rows it holds for.
+        """Why rows are INVALID: the worst reason of each kind, and how many rows have one.
 
         Reasons of one kind differ in their numbers alone.
         """
-        found: dict[str, list[str]] = {}
-        for row in self.rows:
-            for reason in map(str, row["reasons"]):
-                found.setdefault(re.split(r"[\d:]", reason)[0], []).append(reason)
-        return tuple(f"{len(alike)} of {len(self.rows)}: {alike[0]}" for alike in found.values())
+        told = (reason for row in self.rows for reason in row["reasons"])
+        return tuple(
+            f"{len(kind)} of {len(self.rows)}{', at worst' if len(set(kind)) > 1 else ''}: "
+            f"{max(kind, key=_numbers)}"
+            for kind in _by_kind(told)
+        )
+
+    @cached_property
+    def roof_reasons(self) -> tuple[str, ...]:
+        """Why peaks may be too low: the worst reason of each kind."""
+        roofs = (row["roofline"] for row in self.rows if row["roofline"])
+        told = (reason for roof in roofs for reason in roof["reasons"])
+        return tuple(max(kind, key=_numbers) for kind in _by_kind(told))
 
     @property
     def best(self) -> Row | None:
-        """The cut artifact that is the fastest at its median."""
+        """The cut artifact that is the fastest at its median, of those that are VALID if any is."""
         cuts = [row for row in self.rows if row["network"] == "cut"]
-        return min(cuts, key=lambda row: float(row["median_ms"]), default=None)
+        valid = [row for row in cuts if row["verdict"] == "VALID"]
+        return min(valid or cuts, key=lambda row: float(row["median_ms"]), default=None)
 
     def remarks(self, tell: Callable[[Mapping[str, Any]], Iterator[str]]) -> list[str]:
         """What a reader should know of the machine."""
@@ -171,8 +171,6 @@ def gather(folder: Path) -> Findings:
     path = folder / bundle.REPORT
     report = bundle.read_json(path, bundle.REPORT_SCHEMA)
     records = kept(folder)
-    for record in records:
-        _check(record)
     by_command = {command: [r for r in records if r.command == command] for command in _MISSING}
     fresh = {name: [r for r in found if not r.stale] for name, found in by_command.items()}
     try:
@@ -180,11 +178,19 @@ def gather(folder: Path) -> Findings:
             name=str(manifest["name"]),
             version=__version__,
             keep=tuple(map(str, report["keep"])),
-            cost={side: report["cost"][side] for side in ("full", "cut")},
-            artifacts=tuple(report["artifacts"]),
-            refusals=tuple(report["refusals"]),
+            cost={
+                side: {name: float(report["cost"][side][name]) for name in ("macs", "parameters")}
+                for side in ("full", "cut")
+            },
+            artifacts=tuple(map(_artifact, report["artifacts"])),
+            refusals=tuple(
+                {"node": str(one["node"]), "reason": str(one["reason"])}
+                for one in report["refusals"]
+            ),
             source_sha256=str(manifest["source_sha256"]),
-            benches=tuple(Bench(record) for record in by_command["bench"]),
+            benches=tuple(
+                Bench(record, str(place)) for place, record in enumerate(by_command["bench"])
+            ),
             profiles=tuple(p for r in fresh["profile"] for p in r.data["profiles"]),
             accuracies=tuple(row for r in fresh["evaluate"][:1] for row in r.data["rows"]),
             missing=tuple(
@@ -193,53 +199,36 @@ def gather(folder: Path) -> Findings:
                 if not fresh[command]
             ),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise bad(path, error) from error
 
 
-def _check(record: Record) -> None:
-    """Raise ``bad-record`` unless everything that is drawn of it is there, and of its kind."""
-    try:
-        _CHECKS[record.command](record.data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise bad(record.path, error) from error
+def _artifact(one: Row) -> Row:
+    """What is told of an artifact, and no more."""
+    verification = one["verification"]
+    worst = verification["worst"]
+    return {
+        **{name: str(one[name]) for name in ("path", "target", "scheme")},
+        "bytes": int(one["bytes"]),
+        "verification": {
+            "metric": str(verification["metric"]),
+            "worst": None if worst is None else float(worst),
+            "passed": bool(verification["passed"]),
+        },
+    }
 
 
-def _check_bench(data: Mapping[str, Any]) -> None:
-    _ = (data["verdict"], dict(data["environment"]))
-    for row in data["rows"]:
-        if row["network"] not in NETWORKS:
-            raise ValueError(f"the network '{row['network']}' is none of {', '.join(NETWORKS)}")
-        _ = (str(row["artifact"]), int(row["threads"]), row["verdict"], list(row["reasons"]))
-        samples = [float(sample) for burst in row["bursts_ms"] for sample in burst]
-        told = [float(row[name]) for name in _NUMBERS] + samples
-        if not samples or not all(np.isfinite(told)) or min(told) <= 0:
-            raise ValueError("a latency is not a positive number")
-        _ = row["state"]["before"]
-        if row.get("roofline") is not None and not all(
-            float(row["roofline"][name]) > 0 for name in _ROOFLINE
-        ):
-            raise ValueError("a roofline is not positive")
-    for ratio in data["ratios"]:
-        _ = [float(ratio[name]) for name in ("ratio", "low", "high")]
-        _ = [str(ratio[name]) for name in ("artifact", "threads", "of", "to")]
+def _by_kind(reasons: Iterable[str]) -> Iterable[list[str]]:
+    """Those that differ in their numbers alone, together."""
+    found: dict[str, list[str]] = {}
+    for reason in reasons:
+        found.setdefault(re.sub(r"\b\d[\w.]*", "", reason), []).append(reason)
+    return found.values()
 
 
-def _check_profile(data: Mapping[str, Any]) -> None:
-    for profile in data["profiles"]:
-        _ = str(profile["artifact"])
-        shares = ("explained", "latency_ms", "layout_conversions_share", "not_delegated_share")
-        _ = [float(profile[name]) for name in shares]
-        for one in profile["operators"]:
-            _ = (str(one["type"]), float(one["share"]), float(one["median_ms"]))
-
-
-def _check_evaluate(data: Mapping[str, Any]) -> None:
-    for row in data["rows"]:
-        _ = (str(row["what"]), str(row["category"]))
-
-
-_CHECKS = {"bench": _check_bench, "profile": _check_profile, "evaluate": _check_evaluate}
+def _numbers(reason: str) -> list[float]:
+    """The numbers in a reason, to find the worst of its kind."""
+    return [float(number) for number in re.findall(r"\b\d+(?:\.\d+)?", reason)]
 
 
 def _without_samples(row: Row) -> dict[str, Any]:

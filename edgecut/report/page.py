@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -13,6 +13,8 @@ from edgecut.report import figures
 from edgecut.report.findings import Bench, Findings
 
 Row = Mapping[str, Any]
+UNSEEN = ("emulator", "virtual_machine", "container", "quota_cores")
+"""Facts that are null where there is nothing of the kind to see."""
 DATA = "edgecut-report"
 """The id of the element that holds the numbers as JSON."""
 
@@ -70,12 +72,12 @@ def _summary(findings: Findings) -> str:
         ("Parameters", _number(cut["parameters"]), f"of {_number(full['parameters'])}"),
     ]
     for bench in findings.benches:
-        if best := bench.best:
+        if not bench.stale and (best := bench.best):
             facts += [
                 (
                     f"Fastest on {bench.where}",
                     f"{best['median_ms']:#.3g} ms",
-                    f"{best['artifact']}, {best['verdict']}",
+                    f"{best['artifact']}, threads: {best['threads']}, {best['verdict']}",
                 )
             ]
     told = "".join(
@@ -118,15 +120,18 @@ def _bench(bench: Bench) -> str:
             "is where the cut would stand if latency fell as MACs do: below it is better.",
         )
     )
-    if under := [row for row in rows if row.get("roofline")]:
-        parts.append(
+    if under := [row for row in rows if row["roofline"]]:
+        parts += [
             _figure(
                 figures.roofline(f"r-{name}", under),
                 "Roofline",
-                "What was reached, under what this machine's arithmetic and memory allow; both "
-                "were measured by a probe on the same runtime.",
-            )
-        )
+                "What was reached, under what the machine allows: arithmetic, as probes on the "
+                "same runtime measured it, and memory, as copies of large arrays did. The line "
+                "takes it that every activation goes through memory; the bar at a point is the "
+                "roof where none has to.",
+            ),
+            _reasons(bench.roof_reasons),
+        ]
     parts += [
         _figure(
             figures.spread(f"s-{name}", rows),
@@ -187,31 +192,35 @@ def _ratios(bench: Bench) -> str:
             f"{one['low']:.2f} to {one['high']:.2f}",
             _given(one.get("macs_ratio"), "{:.2f}"),
             _given(one.get("realisation"), "{:.2f}"),
+            _verdict_of("INVALID" if one["reasons"] else "VALID"),
         )
         for one in bench.ratios
     ]
     columns = ("artifact", ">threads", "ratio of", ">speed-up", ">95 % interval")
     return _table(
         "Speed-up, burst by burst in turn; realised is how much of the MACs' promise came true",
-        (*columns, ">MACs promise", ">realised"),
+        (*columns, ">MACs promise", ">realised", "verdict"),
         rows,
     )
 
 
 def _verdict(bench: Bench) -> str:
-    word = bench.verdict
-    reasons = "".join(f"<li>{escape(text)}</li>" for text in bench.reasons)
-    told = f'<ul class="reasons">{reasons}</ul>' if reasons else ""
     stale = (
         "<p>The bundle was built anew after this measurement: it tells of other artifacts.</p>"
         if bench.stale
         else ""
     )
-    return f"<p>Verdict: {_verdict_of(word)}</p>{told}{stale}"
+    return f"<p>Verdict: {_verdict_of(bench.verdict)}</p>{_reasons(bench.reasons)}{stale}"
+
+
+def _reasons(texts: Iterable[str]) -> str:
+    """A list of what speaks against numbers; nothing where nothing does."""
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f'<ul class="reasons">{items}</ul>' if items else ""
 
 
 def _machine(bench: Bench) -> str:
-    facts = [(key.replace("_", " "), _plain(value)) for key, value in bench.environment.items()]
+    facts = [(key.replace("_", " "), _fact(key, value)) for key, value in bench.environment.items()]
     runtimes = sorted({str(row["runtime"]) for row in bench.rows})
     table = _table("", ("what", "value"), [*facts, ("runtimes", ", ".join(runtimes))])
     told = ", ".join(bench.remarks(remarks))
@@ -220,19 +229,29 @@ def _machine(bench: Bench) -> str:
 
 def _profiles(findings: Findings) -> Iterator[str]:
     for place, profile in enumerate(findings.profiles):
-        yield f"<h3>{escape(str(profile['artifact']))}</h3>"
+        yield f"<h3>{escape(profile['artifact'])}</h3>"
+        yield (
+            f"<p>On {escape(profile['runtime'])} {escape(profile['version'])}, threads: "
+            f"{profile['threads']}. Verdict: {_verdict_of(profile['verdict'])}</p>"
+        )
+        yield _reasons((*profile["reasons"], *profile["notes"]))
+        delegated = (
+            ""
+            if profile["runtime"] == "openvino"  # it has no delegates
+            else f", {profile['not_delegated_share']:.1%} were not delegated"
+        )
         yield _figure(
             figures.layers(f"p{place}", profile["operators"]),
             f"The slowest operators of {profile['artifact']}",
             f"{profile['explained']:.0%} of the latency, {profile['latency_ms']:#.4g} ms, is "
             f"explained by its operators; {profile['layout_conversions_share']:.1%} of their time "
-            f"are layout conversions, {profile['not_delegated_share']:.1%} were not delegated.",
+            f"are layout conversions{delegated}.",
         )
         rows = [
             (
                 one["type"],
-                ", ".join(one.get("nodes") or ()) or "-",
-                ", ".join(one.get("categories") or ()) or "-",
+                _nodes(one),
+                _categories(one["categories"], profile["categories"]),
                 f"{one['median_ms']:.4f}",
                 f"{one['share']:.1%}",
             )
@@ -240,6 +259,18 @@ def _profiles(findings: Findings) -> Iterator[str]:
         ]
         table = _table("", ("operator", "nodes", "serves", ">ms", ">share"), rows)
         yield f"<details><summary>All {len(rows)} operators, as they ran</summary>{table}</details>"
+
+
+def _nodes(operator: Row) -> str:
+    if operator["nodes"] is None:
+        return "unmapped"
+    return ("added at " if operator["added"] else "") + _few(operator["nodes"])
+
+
+def _categories(names: Sequence[str] | None, everyone: Sequence[str]) -> str:
+    if names is None:
+        return "unknown"
+    return "all" if len(names) == len(everyone) > 1 else _few(names) or "none"
 
 
 def _accuracy(findings: Findings) -> str:
@@ -261,7 +292,10 @@ def _accuracy(findings: Findings) -> str:
 
 def _figure(svg: str, title: str, caption: str) -> str:
     named = svg.replace('role="img"', f'role="img" aria-label="{escape(title)}"', 1)
-    return f'<figure tabindex="0">{named}<figcaption>{escape(caption)}</figcaption></figure>'
+    return (
+        f'<figure tabindex="0" aria-label="{escape(title)}">{named}'
+        f"<figcaption><strong>{escape(title)}.</strong> {escape(caption)}</figcaption></figure>"
+    )
 
 
 def _table(
@@ -321,9 +355,9 @@ def _given(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _plain(value: Any) -> str:
+def _fact(name: str, value: Any) -> str:
     if value is None:
-        return "not known"
+        return "none shows" if name in UNSEEN else "not known"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from edgecut.report.findings import Bench
 
 COLUMNS = (
-    *("device", "artifact", "network", "threads", "runtime", "verdict", "reasons", "count"),
-    *("median_ms", "low_ms", "high_ms", "p90_ms", "p99_ms", "gmacs", "achieved_gmacs_per_s"),
-    *("share_of_peak", "realisation", "import_ms", "load_ms", "compile_ms", "cached_compile_ms"),
-    *("first_ms", "memory_bytes"),
+    *("device", "stale", "artifact", "network", "threads", "runtime", "verdict", "reasons"),
+    *("count", "median_ms", "low_ms", "high_ms", "p90_ms", "p99_ms", "gmacs"),
+    *("achieved_gmacs_per_s", "share_of_peak", "realisation", "import_ms", "load_ms"),
+    *("compile_ms", "cached_compile_ms", "first_ms", "memory_bytes"),
 )
 
 
@@ -23,7 +23,8 @@ def sheet(benches: Sequence[Bench]) -> str:
     writer.writerow(COLUMNS)
     for bench in benches:
         for row in bench.rows:
-            told = {**row, "device": bench.record.device, "reasons": "; ".join(row["reasons"])}
+            where = {"device": bench.record.device, "stale": str(bench.stale).lower()}
+            told = {**row, **where, "reasons": "; ".join(row["reasons"])}
             writer.writerow(_cell(told.get(name)) for name in COLUMNS)
     return text.getvalue()
 

@@ -12,22 +12,17 @@ import pytest
 from edgecut.errors import EdgecutError
 from edgecut.measure.comparison import compare
 from tests.measure.test_latency import steady
+from tests.report import made_up
 
 
 def row(artifact: str = "a.tflite", ms: float = 10.0, **other: Any) -> dict[str, Any]:
-    return {
-        "artifact": artifact,
-        "network": "cut",
-        "threads": 1,
-        "runtime": "r 1",
-        "reasons": [],
-        "bursts_ms": steady(ms=ms),
-    } | other
+    return made_up.row(
+        artifact, "cut", ms, **{"runtime": "r 1", "bursts_ms": steady(ms=ms)} | other
+    )
 
 
 def record(path: Path, *rows: dict[str, Any], **environment: Any) -> Path:
-    about = {"cpu": "x", "cores": 2} | environment
-    data = {"schema": "edgecut.bench/1", "environment": about, "rows": rows}
+    data = made_up.bench(*rows, environment={"cpu": "x", "cores": 2} | environment)
     path.write_text(json.dumps(data))
     return path
 
@@ -123,8 +118,10 @@ def test_what_only_one_holds_is_told(tmp_path: Path) -> None:
         '{"schema": "edgecut.bench/1", "rows": []}',
         '{"schema": "edgecut.bench/1", "environment": {}, "rows": []}',
         '{"schema": "edgecut.bench/1", "environment": {"cpu": "x"}, "rows": [3]}',
+        json.dumps(made_up.bench(row(), environment={})),
+        json.dumps(made_up.bench(row(median_ms=float("nan")))),
         *(
-            json.dumps({"schema": "edgecut.bench/1", "environment": {"cpu": "x"}, "rows": rows})
+            json.dumps(made_up.bench() | {"rows": rows})
             for rows in (
                 [row(bursts_ms=[])],
                 [row(bursts_ms=[[0.0]])],

@@ -10,7 +10,13 @@ import numpy as np
 
 from edgecut import records
 
-STATE = {"before": {"frequency_mhz": 1500.0, "temperature_c": 40.0}, "during": [], "after": {}}
+MOMENT = {
+    "time": "2026-01-01T00:00:00Z",
+    "load_average": 0.1,
+    "frequency_mhz": 1500.0,
+    "temperature_c": 40.0,
+}
+STATE = {"before": MOMENT, "during": [], "after": MOMENT}
 ENVIRONMENT = {"cpu": "Cortex-A72", "cores": 4, "governor": "powersave", "container": None}
 
 
@@ -53,7 +59,8 @@ def row(artifact: str, network: str, ms: float, **other: Any) -> dict[str, Any]:
         "network": network,
         "threads": 1,
         "runtime": "ai-edge-litert 2.3.0",
-        "verdict": "VALID",
+        "version": "2.3.0",
+        "verdict": "INVALID" if other.get("reasons") else "VALID",
         "reasons": [],
         "median_ms": ms,
         "low_ms": 0.99 * ms,
@@ -61,6 +68,12 @@ def row(artifact: str, network: str, ms: float, **other: Any) -> dict[str, Any]:
         "p90_ms": 1.03 * ms,
         "p99_ms": 1.05 * ms,
         "count": 240,
+        "effective": 200.0,
+        "outliers": 0,
+        **dict.fromkeys(("import_ms", "load_ms", "compile_ms", "first_ms"), 5.0),
+        **dict.fromkeys(("cached_compile_ms", "memory_bytes", "realisation")),
+        **dict.fromkeys(("peak_memory_bytes", "memory_before_load_bytes")),
+        **dict.fromkeys(("single_stream", "offline", "energy")),
         "gmacs": macs,
         "achieved_gmacs_per_s": macs / ms * 1e3,
         "share_of_peak": 0.5,
@@ -69,6 +82,14 @@ def row(artifact: str, network: str, ms: float, **other: Any) -> dict[str, Any]:
             "achieved_gmacs_per_s": macs / ms * 1e3,
             "peak_gmacs_per_s": 2 * macs / ms * 1e3,
             "bandwidth_gb_per_s": 4.0,
+            "attainable_gmacs_per_s": 2 * macs / ms * 1e3,
+            "ceiling_gmacs_per_s": 2 * macs / ms * 1e3,
+            "share_of_peak": 0.5,
+            "share_of_attainable": 0.5,
+            "bound": "arithmetic",
+            "bytes_moved": 1000,
+            "least_bytes": 500,
+            "reasons": [],
         },
         "bursts_ms": bursts,
         "sustained": [],
@@ -87,32 +108,70 @@ def bench(*rows: dict[str, Any], **other: Any) -> dict[str, Any]:
         )
     ratio = {"of": "full", "to": "cut", "ratio": 1.6, "low": 1.55, "high": 1.65}
     more = {"threads": 1, "macs_ratio": 2.0, "realisation": 0.8}
+    more |= {"confidence": 0.95, "pairs": 12, "reasons": []}
     return {
         "schema": "edgecut.bench/1",
+        "device": "",
         "verdict": "INVALID" if any(one["reasons"] for one in rows) else "VALID",
         "environment": ENVIRONMENT,
         "rows": list(rows),
         "ratios": [{"artifact": rows[0]["artifact"], **ratio, **more}],
+        "camera_loop": [],
         **other,
     }
 
 
-def profile() -> dict[str, Any]:
+def profile(**other: Any) -> dict[str, Any]:
     """A record of ``edgecut profile``."""
     operators = [
         {
+            "index": place,
             "type": "CONV_2D",
+            "kernel": None,
+            "delegate": "XNNPACK",
+            "moves_layout": False,
             "name": f"conv_{place}",
             "nodes": [f"conv_{place}"],
+            "added": False,
             "categories": ["car"],
+            "macs": 1000,
+            "gmacs_per_s": 1.0,
             "median_ms": 1 / place,
+            "samples_ms": [1 / place],
             "share": 0.3 / place,
         }
         for place in range(1, 20)
     ]
-    shares = {"layout_conversions_share": 0.01, "not_delegated_share": 0.02, "explained": 0.97}
-    told = {"artifact": "toy.int8.tflite", "latency_ms": 3.5, "operators": operators, **shares}
-    return {"schema": "edgecut.profile/1", "profiles": [told]}
+    told = {
+        "artifact": "toy.int8.tflite",
+        "verdict": "VALID",
+        "reasons": [],
+        "notes": [],
+        "runtime": "ai-edge-litert",
+        "version": "2.3.0",
+        "threads": 1,
+        "runs": 1,
+        "categories": ["person", "car"],
+        "latency_ms": 3.5,
+        "explained": 0.97,
+        "layout_conversions_share": 0.01,
+        "not_delegated_share": 0.02,
+        **dict.fromkeys(("resolution_ms", "profiled_latency_ms", "operators_ms"), 3.4),
+        **dict.fromkeys(("explained_under_profiler", "unmapped_share", "unexplained_ms"), 0.1),
+        "operators": operators,
+        "by_type": [],
+        "by_category": [],
+        "bursts_ms": [[3.5]],
+        "profiled_ms": [[3.6]],
+        "state": STATE,
+        **other,
+    }
+    return {
+        "schema": "edgecut.profile/1",
+        "verdict": told["verdict"],
+        "environment": ENVIRONMENT,
+        "profiles": [told],
+    }
 
 
 def evaluation() -> dict[str, Any]:

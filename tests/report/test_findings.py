@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def test_everything(tmp_path: Path) -> None:
     found = gather(made_up.everything(tmp_path))
     assert found.keep == ("person", "car") and found.missing == ()
     assert [bench.where for bench in found.benches] == ["Cortex-A72", "pi@kitchen"]
-    assert [bench.place for bench in found.benches] == ["here", "pi-kitchen"]
+    assert [bench.place for bench in found.benches] == ["0", "1"]
     best = found.benches[0].best
     assert best is not None and best["artifact"] == "toy.int8.tflite"
     assert found.accuracy_points() == [
@@ -54,7 +55,19 @@ def test_reasons_of_one_kind_are_told_once(tmp_path: Path) -> None:
     rows = [made_up.row(f"{n}.tflite", "cut", 1.0, reasons=[busy[n]]) for n in range(3)]
     records.keep(tmp_path, "bench", made_up.bench(*rows))
     (bench,) = gather(tmp_path).benches
-    assert bench.reasons == (f"3 of 3: {busy[0]}",) and bench.verdict == "INVALID"
+    assert bench.reasons == (f"3 of 3, at worst: {busy[2]}",) and bench.verdict == "INVALID"
+
+
+def test_a_valid_artifact_is_better_than_a_fast_one(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    spoilt = made_up.row("fast.tflite", "cut", 1.0, reasons=["heat"])
+    rows = (spoilt, made_up.row("slow.tflite", "cut", 2.0))
+    records.keep(tmp_path, "bench", made_up.bench(*rows))
+    (bench,) = gather(tmp_path).benches
+    assert bench.best is not None and bench.best["artifact"] == "slow.tflite"
+    records.keep(tmp_path, "bench", made_up.bench(spoilt))
+    (bench,) = gather(tmp_path).benches
+    assert bench.best is not None and bench.best["verdict"] == "INVALID"
 
 
 def _without(name: str) -> Callable[[dict[str, Any]], None]:
@@ -88,6 +101,28 @@ def test_a_record_that_cannot_be_drawn(
     assert error.value.code == "bad-record" and str(path) in error.value.message
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda report: report["artifacts"][0].pop("bytes"),
+        lambda report: report["artifacts"][0].update(verification=None),
+        lambda report: report.update(refusals=["x"]),
+        lambda report: report["cost"].pop("cut"),
+        lambda report: report["cost"]["cut"].update(macs="many"),
+    ],
+)
+def test_a_build_that_cannot_be_told(
+    tmp_path: Path, spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    path = made_up.bundle(tmp_path) / "report.json"
+    report = json.loads(path.read_text())
+    spoil(report)
+    path.write_text(json.dumps(report))
+    with pytest.raises(EdgecutError) as error:
+        gather(tmp_path)
+    assert error.value.code == "bad-record" and str(path) in error.value.message
+
+
 @pytest.mark.parametrize("name", ["operators", "explained", "artifact"])
 def test_a_profile_that_cannot_be_drawn(tmp_path: Path, name: str) -> None:
     made_up.bundle(tmp_path)
@@ -105,4 +140,5 @@ def test_the_sheet(tmp_path: Path) -> None:
     (line,) = csv.DictReader(io.StringIO(sheet(gather(tmp_path).benches)))
     assert tuple(line) == COLUMNS
     assert (line["device"], line["median_ms"], line["reasons"]) == ("pi", "2.5", "heat; load")
-    assert line["artifact"] == "'=cmd()" and line["first_ms"] == ""
+    assert line["stale"] == "false"
+    assert line["artifact"] == "'=cmd()" and line["memory_bytes"] == ""

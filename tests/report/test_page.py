@@ -113,6 +113,31 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     assert any(cells[:1] == [HOSTILE] for cells in read.rows)
 
 
+def test_what_spoils_a_profile_is_told(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    told = {"verdict": "INVALID", "reasons": ["it was hot"], "notes": ["one part is unmapped"]}
+    record = made_up.profile(**told, runtime="openvino")
+    first, second = record["profiles"][0]["operators"][:2]
+    first.update(nodes=None, categories=None)
+    second.update(added=True, categories=["person", "car"])
+    records.keep(tmp_path, "profile", record)
+    text = page(gather(tmp_path))
+    assert "INVALID" in text and "it was hot" in text and "one part is unmapped" in text
+    assert "delegated" not in text
+    cells = [row[1:3] for row in Reader(text).rows]
+    assert ["unmapped", "unknown"] in cells and ["added at conv_2", "all"] in cells
+
+
+def test_what_makes_a_peak_too_low_is_told(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    rows = [made_up.row("a", network, ms) for network, ms in (("full", 2.0), ("cut", 1.0))]
+    for number, row in enumerate(rows):
+        row["roofline"]["reasons"] = [f"float32: {number + 1} cores were busy"]
+    records.keep(tmp_path, "bench", made_up.bench(*rows))
+    text = page(gather(tmp_path))
+    assert "<li>float32: 2 cores were busy</li>" in text and "<li>float32: 1 core" not in text
+
+
 def test_a_bundle_without_records(tmp_path: Path) -> None:
     text = page(gather(made_up.bundle(tmp_path)))
     assert "Not measured" in text and "edgecut bench" in text and "<svg" not in text
