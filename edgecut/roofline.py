@@ -11,6 +11,8 @@ in a cache:
 - A float takes four bytes in ``float32``. It does in ``float16``, too: that scheme halves the file,
   but the CPU runtimes widen the weights when they load. In ``int8`` weights of rank 2 or more and
   activations take one byte, other weights (biases, int32) four. Anything else takes its own width.
+- The inputs and outputs of an artifact cross at the width that they have there: those of an int8
+  artifact may be floats.
 
 That is most of what a runtime may move. A network whose activations stay in the caches from one
 operation to the next moves little more than ``least_bytes``: its weights, inputs and outputs. So
@@ -29,6 +31,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgecut.cost import MATRIX_RANK, cost
 from edgecut.errors import EdgecutError
 from edgecut.ops.rule import Unsupported, op_of, shape_of
@@ -36,6 +40,7 @@ from edgecut.ops.rule import Unsupported, op_of, shape_of
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgecut.artifact import Port
     from edgecut.network import Network
 
 _VIEWS = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"))
@@ -185,6 +190,7 @@ def point(
     latency_ms: float,
     peak_gmacs_per_s: float,
     bandwidth_gb_per_s: float,
+    ports: Iterable[Port] = (),
 ) -> Point:
     """Where a network's artifact of a scheme stands, given how long it took.
 
@@ -194,15 +200,19 @@ def point(
         latency_ms: of one inference.
         peak_gmacs_per_s: in that scheme, of the same runtime with as many threads; or of the chip.
         bandwidth_gb_per_s: of the memory, with as many threads.
+        ports: the artifact's inputs and outputs; where there are none, they are as wide as the
+            scheme's activations.
 
     Raises:
         EdgecutError: ``unknown-scheme``, ``bad-roofline``.
     """
     moved = traffic(network, scheme)
+    crossing = sum(prod(port.shape) * np.dtype(port.dtype).itemsize for port in ports)
+    wider = crossing - moved.boundary_bytes if crossing else 0
     return Point(
         macs=cost(network).macs,
-        bytes_moved=moved.bytes_moved,
-        least_bytes=moved.least_bytes,
+        bytes_moved=moved.bytes_moved + wider,
+        least_bytes=moved.least_bytes + wider,
         latency_ms=latency_ms,
         peak_gmacs_per_s=peak_gmacs_per_s,
         bandwidth_gb_per_s=bandwidth_gb_per_s,

@@ -19,7 +19,7 @@ from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
-from edgecut.roofline import Point, point
+from edgecut.roofline import Point, point, traffic
 from edgecut.roofs import Roof, roof_over
 from edgecut.runtimes import find_accelerator
 
@@ -31,9 +31,9 @@ class Timing:
     """One artifact's latency at one number of threads, full network against cut, in turn.
 
     ``speed_up`` is the median latency of the full network's artifact over the cut one's,
-    ``macs_ratio`` what the MACs alone would promise. ``against`` is another file that took part,
-    and ``against_ratio`` its latency over the cut one's. The points are where both stand under
-    the ``roof`` of this machine, where that is known.
+    ``macs_ratio`` what the MACs alone would promise; None where not all of them are counted.
+    ``against`` is another file that took part, and ``against_ratio`` its latency over the cut
+    one's. The points are where both stand under the ``roof`` of this machine, where that is known.
     """
 
     artifact: str
@@ -49,14 +49,16 @@ class Timing:
     against_ratio: Ratio | None = None
 
     @property
-    def macs_ratio(self) -> float:
-        """MACs of the full network over those of the cut one."""
+    def macs_ratio(self) -> float | None:
+        """MACs of the full network over those of the cut one; None where some are not known."""
+        if self.full_cost.uncounted or self.cut_cost.uncounted:
+            return None
         return self.full_cost.macs / max(self.cut_cost.macs, 1)
 
     @property
-    def realisation(self) -> float:
+    def realisation(self) -> float | None:
         """How much of the promise came true: the speed-up over ``macs_ratio``."""
-        return self.speed_up.ratio / self.macs_ratio
+        return None if self.macs_ratio is None else self.speed_up.ratio / self.macs_ratio
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -172,12 +174,16 @@ class Round:
         peak = None if roof is None else roof.rate(self.scheme)
         if roof is None or peak is None:
             return None
+        if cost(network).uncounted or traffic(network, self.scheme).uncounted:
+            return None
+        (ran,) = (one for one in self.contenders if one.name == measured.name)
         return point(
             network,
             self.scheme,
             latency_ms=measured.median_ms,
             peak_gmacs_per_s=peak,
             bandwidth_gb_per_s=roof.bandwidth_gb_per_s,
+            ports=(*(ran.inputs or ()), *(ran.outputs or ())),
         )
 
 

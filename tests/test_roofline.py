@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from edgecut.artifact import Port
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.roofline import Point, point, traffic
@@ -174,3 +175,15 @@ def test_the_point_of_a_network() -> None:
     told = found.to_json()
     assert told["achieved_gmacs_per_s"] == found.macs / 0.5 / 1e6
     assert all(np.isfinite(value) for value in told.values() if not isinstance(value, str))
+
+
+def test_ports_that_are_wider_than_the_scheme_move_more() -> None:
+    rates = {"latency_ms": 0.5, "peak_gmacs_per_s": 24.0, "bandwidth_gb_per_s": 4.0}
+    x, y = ("int8", (1, 8, 8, 3)), ("float32", (1, 5))
+    ports = [
+        Port(network_name=n, artifact_name=n, shape=shape, dtype=dtype, permutation=())
+        for n, (dtype, shape) in (("x", x), ("y", y))
+    ]
+    narrow, wide = (point(example(), "int8", ports=given, **rates) for given in ([], ports))
+    assert wide.bytes_moved - narrow.bytes_moved == 3 * RESULT
+    assert wide.least_bytes - narrow.least_bytes == 3 * RESULT

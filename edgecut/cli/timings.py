@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from edgecut.timing import Timing
 
 
+NAMED = 3
+
+
 def as_json(timings: Sequence[Timing]) -> dict[str, Any]:
     """The measurements as plain values, raw samples included."""
     from edgecut.measure.environment import machine
@@ -44,7 +47,7 @@ def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
         yield {
             "artifact": timing.artifact,
             "network": network,
-            "gmacs": None if cost is None else cost.gmacs,
+            "gmacs": None if cost is None or cost.uncounted else cost.gmacs,
             "achieved_gmacs_per_s": None if cost is None else rate(cost, measured),
             "share_of_peak": None if point is None else point.share_of_peak,
             "realisation": timing.realisation if network == "cut" else None,
@@ -79,9 +82,9 @@ def _ratios(timing: Timing) -> Iterator[dict[str, Any]]:
             }
 
 
-def rate(cost: Cost, measured: Measurement) -> float:
-    """Achieved GMAC/s at the median latency."""
-    return cost.gmacs / (measured.median_ms / 1e3)
+def rate(cost: Cost, measured: Measurement) -> float | None:
+    """Achieved GMAC/s at the median latency; None where not all MACs are counted."""
+    return None if cost.uncounted else cost.gmacs / (measured.median_ms / 1e3)
 
 
 def show(timings: Sequence[Timing], device: str = "") -> None:
@@ -101,10 +104,10 @@ def show(timings: Sequence[Timing], device: str = "") -> None:
             f"{timing.cut.p90_ms:#.4g}",
             f"{timing.cut.p99_ms:#.4g}",
             _memory(timing.cut),
-            f"{rate(timing.cut_cost, timing.cut):.1f}",
+            _number(rate(timing.cut_cost, timing.cut), ".1f"),
             *([_share(timing.cut_point)] if peaks else []),
             _gain(timing.speed_up),
-            f"{timing.realisation:.2f}",
+            _number(timing.realisation, ".2f"),
             *([_gain(timing.against_ratio)] if timing.against_ratio else []),
         )
         for timing in timings
@@ -120,15 +123,24 @@ def show(timings: Sequence[Timing], device: str = "") -> None:
     threads = "" if several else f", threads: {first.cut.threads}"
     title = f"Median latency on {device or 'this machine'}, full and cut in turn{threads}"
     render.print_table(title, columns, rows)
-    click.echo(
-        f"full {first.full_cost.gmacs:.3f} GMACs, cut {first.cut_cost.gmacs:.3f}: MACs alone "
-        f"promise {first.macs_ratio:.3f} x, and 'realised' is how much of that came true; MB and "
-        "GMAC/s are the cut's"
-    )
+    click.echo(_promise(first))
     for timing in timings:
         _show_sustained(timing)
     _show_scenarios(timings)
     _show_doubts(timings, several, device)
+
+
+def _promise(timing: Timing) -> str:
+    """What the MACs alone would promise, or why that is not known."""
+    full, cut = timing.full_cost, timing.cut_cost
+    if timing.macs_ratio is None:
+        nodes = sorted({*full.uncounted, *cut.uncounted})
+        return f"MACs are not known of {', '.join(nodes[:NAMED])}, so no rate is; MB are the cut's"
+    return (
+        f"full {full.gmacs:.3f} GMACs, cut {cut.gmacs:.3f}: MACs alone promise "
+        f"{timing.macs_ratio:.3f} x, and 'realised' is how much of that came true; MB and GMAC/s "
+        "are the cut's"
+    )
 
 
 def _show_sustained(timing: Timing) -> None:

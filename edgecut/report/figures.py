@@ -237,7 +237,7 @@ def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
     return [
         (by_key[artifact, threads, "full"], row)
         for (artifact, threads, network), row in by_key.items()
-        if network == "cut" and (artifact, threads, "full") in by_key
+        if network == "cut" and row["gmacs"] and (artifact, threads, "full") in by_key
     ]
 
 

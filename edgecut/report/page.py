@@ -112,14 +112,15 @@ def _build(findings: Findings) -> str:
 def _bench(bench: Bench) -> str:
     rows, name = bench.rows, bench.place
     parts = [_verdict(bench), _latencies(bench), _ratios(bench)]
-    parts.append(
-        _figure(
-            figures.latency(f"l-{name}", rows),
-            "Median latency against multiply-accumulates",
-            "Each line leads from the full network (square) to the cut one (dot). The dotted line "
-            "is where the cut would stand if latency fell as MACs do: below it is better.",
+    if any(row["gmacs"] for row in rows):
+        parts.append(
+            _figure(
+                figures.latency(f"l-{name}", rows),
+                "Median latency against multiply-accumulates",
+                "Each line leads from the full network (square) to the cut one (dot). The dotted "
+                "line is where the cut would stand if latency fell as MACs do: below it is better.",
+            )
         )
-    )
     if under := [row for row in rows if row["roofline"]]:
         parts += [
             _figure(

@@ -138,6 +138,15 @@ def test_what_makes_a_peak_too_low_is_told(tmp_path: Path) -> None:
     assert "<li>float32: 2 cores were busy</li>" in text and "<li>float32: 1 core" not in text
 
 
+def test_latency_without_known_macs(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    unknown = {"gmacs": None, "achieved_gmacs_per_s": None, "roofline": None}
+    rows = [made_up.row("a", network, 2.0, **unknown) for network in ("full", "cut")]
+    records.keep(tmp_path, "bench", made_up.bench(*rows))
+    text = page(gather(tmp_path))
+    assert "against multiply-accumulates" not in text and "Distribution" in text
+
+
 def test_a_bundle_without_records(tmp_path: Path) -> None:
     text = page(gather(made_up.bundle(tmp_path)))
     assert "Not measured" in text and "edgecut bench" in text and "<svg" not in text
