@@ -385,19 +385,14 @@ def test_a_target_that_forbids_the_scheme(case: Case, tmp_path: Path) -> None:
         *(("bench", "--threads", value) for value in ("0", "-1", "1,,2", "two")),
         *(("bench", "--pin", value) for value in ("-1", "a", "")),
         *(("bench", "--sustain", value) for value in ("0", "10x", "1e9", "25h")),
-        *(("bench", "--precision", value) for value in ("0", "60")),
-        *(("bench", "--seconds", value) for value in ("-1", "0", "soon", "inf")),
+        *(("bench", "--precision", value) for value in ("0", "60", "nan")),
+        *(("bench", "--seconds", value) for value in ("-1", "0", "soon", "inf", "nan")),
     ],
 )
 def test_numbers_out_of_range(command: str, option: str, value: str) -> None:
     outcome = edgecut(command, "some-folder", option, value)
     assert (outcome.code, outcome.stdout) == (2, "")
     assert f"Invalid value for '{option}'" in outcome.stderr
-
-
-@pytest.mark.parametrize("option", ["--seconds", "--precision"])
-def test_what_is_no_number(built_classifier: Path, option: str) -> None:
-    refused("bad-measurement", "bench", built_classifier, option, "nan")
 
 
 def test_cores_that_are_not_there(built_classifier: Path) -> None:

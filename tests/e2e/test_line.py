@@ -14,9 +14,10 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecut import records, timing
+from edgecut import timing
 from edgecut.cost import cost
 from edgecut.detections import detect
+from edgecut.measure import recorded
 from edgecut.opened import running
 from edgecut.recipe import read_recipe
 from edgecut.roofs import Roof
@@ -354,17 +355,18 @@ def test_the_camera_loop(kind: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_what_is_not_counted_gives_no_rate(
-    built_classifier: Path, monkeypatch: pytest.MonkeyPatch
+    built_classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "cost", lambda network: replace(cost(network), uncounted=("lstm",)))
     options = ("--no-peak", "--seconds", "0.1")
     data = edgecut("bench", built_classifier, *options, "--json").json
+    kept = tmp_path / "bench.json"
+    kept.write_text(json.dumps(data))
+    assert recorded.read(kept, "edgecut.bench/1") == data  # it follows the published schema
     for row in data["rows"]:
         assert row["gmacs"] is row["achieved_gmacs_per_s"] is row["realisation"] is None
     assert all(one["macs_ratio"] is one["realisation"] is None for one in data["ratios"])
     assert "MACs are not known of lstm" in edgecut("bench", built_classifier, *options).stdout
-    (record,) = records.kept(built_classifier)  # and it follows the schema
-    assert record.data["rows"][0]["gmacs"] is None
 
 
 def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
