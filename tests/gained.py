@@ -25,7 +25,12 @@ Weights = dict[str, np.ndarray]
 
 
 def nested(
-    *, gained: bool = True, pooled: bool = False, picked: str = "Slice", **told: Any
+    *,
+    gained: bool = True,
+    pooled: bool = False,
+    picked: str = "Slice",
+    rested: bool = False,
+    **told: Any,
 ) -> onnx.ModelProto:
     """The network; ``told`` changes its metadata (None takes a key away).
 
@@ -33,6 +38,7 @@ def nested(
         gained: whether it takes gains at all.
         pooled: whether a gain scales the pooled features (1, C) rather than the map (1, C, H, W),
             which a branch's children read as well.
+        rested: whether a gain scales how far the map is from rest, as `edgecut train` has it.
         picked: how one gain is picked: ``Slice``, ``Split``, ``Gather`` or ``Scalar``, a Gather
             of a single index.
     """
@@ -47,7 +53,7 @@ def nested(
     for i in range(NODES):
         if gained and picked != "Split":
             nodes += _pick(i, picked, weights)
-        nodes += _branch(i, gained, pooled, weights)
+        nodes += _branch(i, gained, pooled, rested, weights)
     nodes.append(node("Concat", [f"score{i}" for i in range(NODES)], ["scores"], axis=1))
     inputs: dict[str, list[int]] = {"image": [1, 3, SIDE, SIDE]}
     inputs |= {"gains": [1, NODES]} if gained else {}
@@ -72,7 +78,9 @@ def _pick(i: int, picked: str, weights: Weights) -> list[onnx.NodeProto]:
     return [node("Gather", ["gains", ints("index", i)], [f"gain{i}"], axis=1)]
 
 
-def _branch(i: int, gained: bool, pooled: bool, weights: Weights) -> list[onnx.NodeProto]:
+def _branch(
+    i: int, gained: bool, pooled: bool, rested: bool, weights: Weights
+) -> list[onnx.NodeProto]:
     parent = PARENTS[i]
     level = 0 if parent is None else 1
     below, channels = ("stem", STEM) if parent is None else (f"features{parent}", WIDTH[0])
@@ -89,7 +97,14 @@ def _branch(i: int, gained: bool, pooled: bool, weights: Weights) -> list[onnx.N
     if gained and not pooled:
         weights["four"] = np.array([1, 1, 1, 1], np.int64)
         nodes.append(node("Reshape", [f"gain{i}", "four"], [f"factor{i}"]))
-        nodes.append(node("Mul", [made, f"factor{i}"], [f"features{i}"]))
+        scaled = f"scaled{i}" if rested else f"features{i}"
+        nodes.append(node("Mul", [made, f"factor{i}"], [scaled]))
+    if gained and rested:
+        weights["one"] = np.array(1, np.float32)
+        weights[f"rest{i}"] = np.linspace(0.1, 0.6, width, dtype=np.float32).reshape(1, -1, 1, 1)
+        nodes.append(node("Sub", ["one", f"factor{i}"], [f"away{i}"]))
+        nodes.append(node("Mul", [f"rest{i}", f"away{i}"], [f"part{i}"]))
+        nodes.append(node("Add", [f"scaled{i}", f"part{i}"], [f"features{i}"]))
     nodes.append(node("GlobalAveragePool", [f"features{i}"], [f"mean{i}"]))
     nodes.append(node("Flatten", [f"mean{i}"], [last]))
     if gained and pooled:

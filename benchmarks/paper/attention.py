@@ -18,7 +18,7 @@ import torch
 from benchmarks.paper import bootstrap, measures, networks, signals
 from benchmarks.paper.cases import SEED, shown
 from benchmarks.paper.data import images_of
-from benchmarks.paper.signals import BATCH, OURS, SIGNALS, Rests
+from benchmarks.paper.signals import BATCH, OURS, SIGNALS
 from benchmarks.paper.study import NESTED, Subject
 from edgecut.nested.folder import load_network
 from edgecut.nested.images import ImageSet
@@ -56,8 +56,7 @@ def study(subject: Subject, tell: Tell) -> dict[str, Any]:
     network = load_network(subject.folder(NESTED))
     assert isinstance(network, NestedNet)
     data = images_of(subject)
-    val, test = (networks.sampled(data.splits[name], IMAGES) for name in ("val", "test"))
-    rest = signals.rests(network, networks.sampled(data.splits["train"], IMAGES))
+    val, test = (data.splits[name].sampled(IMAGES) for name in ("val", "test"))
     targets = {
         kind: targets_of(subject.taxonomy, kind, count, (val.labels, test.labels))
         for kind, count in TARGETS.items()
@@ -68,7 +67,7 @@ def study(subject: Subject, tell: Tell) -> dict[str, Any]:
         if not nodes:
             continue
         on_val, on_test = (
-            list(effects(subject.taxonomy, calls(network, rest, own, nodes, tell), own, nodes))
+            list(effects(subject.taxonomy, calls(network, own, nodes, tell), own, nodes))
             for own in (val, test)
         )
         rows += [{**told, "kind": kind, "targets": len(nodes), **row} for row in on_test]
@@ -76,7 +75,7 @@ def study(subject: Subject, tell: Tell) -> dict[str, Any]:
             {**told, "kind": kind, **next(row for row in on_test if same_signal(row, chosen))}
             for chosen in (best_gain(on_val, signal) for signal in SIGNALS)
         ]
-    return {"rows": rows, "best": best, **checks(subject, network, rest, test)}
+    return {"rows": rows, "best": best, **checks(subject, network, test)}
 
 
 def targets_of(
@@ -95,9 +94,7 @@ def targets_of(
 
 
 @torch.inference_mode()
-def calls(
-    network: NestedNet, rest: Rests, images: ImageSet, targets: Sequence[int], tell: Tell
-) -> Calls:
+def calls(network: NestedNet, images: ImageSet, targets: Sequence[int], tell: Tell) -> Calls:
     """What every image gets, plain and under every signal, gain and target."""
     leaves = np.array(network.taxonomy.leaves)
     plain = np.empty(len(images), np.int16)
@@ -113,7 +110,7 @@ def calls(
         plain[part] = leaves[run.scores[:, leaves].argmax(1)]
         for (signal, gain), got in found.items():
             for place, target in enumerate(targets):
-                scores = signals.under(network, run, rest, SIGNALS[signal], target, gain)
+                scores = signals.under(network, run, SIGNALS[signal], target, gain)
                 got[place, part] = leaves[scores[:, leaves].argmax(1)]
     return Calls(plain=plain, under=found)
 
@@ -174,7 +171,7 @@ def same_signal(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return (row["signal"], row["gain"]) == (other["signal"], other["gain"])
 
 
-def checks(subject: Subject, network: NestedNet, rest: Rests, images: ImageSet) -> dict[str, float]:
+def checks(subject: Subject, network: NestedNet, images: ImageSet) -> dict[str, float]:
     """Relative errors, of what ONNX and the device get of the signal.
 
     ``neutral_error``: neutral gains against no gains, in ONNX; ``onnx_error``: any gains, ONNX
@@ -203,12 +200,12 @@ def checks(subject: Subject, network: NestedNet, rest: Rests, images: ImageSet) 
     return {
         "neutral_error": max(from_neutral),
         "onnx_error": max(from_torch),
-        "signal_error": _signal_error(network, rest, tensor),
+        "signal_error": _signal_error(network, tensor),
     }
 
 
 @torch.inference_mode()
-def _signal_error(network: NestedNet, rest: Rests, tensor: np.ndarray) -> float:
+def _signal_error(network: NestedNet, tensor: np.ndarray) -> float:
     """The largest over all nodes as targets, on one image."""
     image, nodes = torch.from_numpy(tensor[None]), len(network.branches)
     run = signals.plain(network, image)
@@ -216,7 +213,7 @@ def _signal_error(network: NestedNet, rest: Rests, tensor: np.ndarray) -> float:
     for target in range(nodes):
         gains = torch.ones(1, nodes)
         gains[0, target] = ENHANCING[-1]
-        ours = signals.under(network, run, rest, SIGNALS[OURS], target, ENHANCING[-1])
+        ours = signals.under(network, run, SIGNALS[OURS], target, ENHANCING[-1])
         found.append(measures.relative_error(network(image, gains).numpy(), ours.numpy()))
     return max(found)
 

@@ -47,12 +47,6 @@ def spread(images: ImageSet, count: int) -> ImageSet:
     return images.only(np.arange(taken) * len(images) // taken)
 
 
-def sampled(images: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
-    """As many images, drawn at random, in their order; all where there are no more."""
-    picks = np.random.default_rng(seed).permutation(len(images))[:count]
-    return images.only(np.sort(picks))
-
-
 def _session(network: Network) -> Any:
     import onnxruntime as ort
 

@@ -12,28 +12,22 @@ A signal for a category scales, by one gain, something in the branches of some n
 
 Scaling features f by g gives g f: away from zero, where zero is nothing in particular. Or it gives
 r + g (f - r), away from the features *at rest* r: what the branch gives, on average, for images
-that do not show its category. Signals of the second kind have ``from rest`` in their names. For a
-leaf, ``branch``, ``leaves`` and ``pooled`` are one and the same.
+that do not show its category (``Branch.rest``). Signals of the second kind have ``from rest`` in
+their names. For a leaf, ``branch``, ``leaves`` and ``pooled`` are one and the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from benchmarks.paper.cases import DROPPED, shown
-from edgecut.nested.images import ImageSet
 from edgecut.nested.topology import NestedNet
-from edgecut.nested.training import to_input
 from edgecut.taxonomy import Taxonomy
 
 FEATURES, POOLED, INPUT = "features", "pooled", "input"
 BATCH = 128
-
-Rests = Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,30 +83,7 @@ def plain(network: NestedNet, image: torch.Tensor) -> Run:
     return Run(stem=stem, features=tuple(features), scores=torch.cat(scores, 1))
 
 
-@torch.inference_mode()
-def rests(network: NestedNet, images: ImageSet) -> Rests:
-    """Each node's mean features (1, C, 1, 1) over the images that do not show it.
-
-    A network that holds its own is taken at its word.
-    """
-    own = [branch.rest for branch in network.branches if hasattr(branch, "rest")]
-    if own:
-        return own
-    taxonomy = network.taxonomy
-    absent = [shown(taxonomy, images.labels, [name]) == DROPPED for name in taxonomy.names]
-    sums = [torch.zeros(branch.score.in_features) for branch in network.branches]
-    for start in range(0, len(images), BATCH):
-        part = slice(start, start + BATCH)
-        run = plain(network, to_input(images.images[part], torch.device("cpu")))
-        for total, features, where in zip(sums, run.features, absent, strict=True):
-            total += features.mean((2, 3))[torch.from_numpy(where[part])].sum(0)
-    counts = (max(int(np.sum(where)), 1) for where in absent)
-    return [(total / count)[None, :, None, None] for total, count in zip(sums, counts, strict=True)]
-
-
-def under(
-    network: NestedNet, run: Run, rest: Rests, signal: Signal, target: int, gain: float
-) -> torch.Tensor:
+def under(network: NestedNet, run: Run, signal: Signal, target: int, gain: float) -> torch.Tensor:
     """Scores (N, nodes) under a signal; only what it changes is computed again."""
     taxonomy, scores = network.taxonomy, run.scores.clone()
     reached = set(signal.nodes(taxonomy, target))
@@ -127,7 +98,7 @@ def under(
             below = run.stem if parent is None else changed.get(parent, run.features[parent])
             made = branch.features(below * gain if here and signal.scales == INPUT else below)
         if here and signal.scales == FEATURES:
-            made = made * gain + (rest[node] * (1 - gain) if signal.from_rest else 0)
+            made = made * gain + (branch.rest * (1 - gain) if signal.from_rest else 0)
         pooled = made.mean((2, 3))
         if here and signal.scales == POOLED:
             pooled = pooled * gain

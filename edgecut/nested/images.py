@@ -46,6 +46,11 @@ class ImageSet:
             images=self.images[chosen], labels=self.labels[chosen], sources=self.sources[chosen]
         )
 
+    def sampled(self, count: int) -> ImageSet:
+        """As many images, or all: drawn at random, always the same ones, in their order."""
+        picks = np.random.default_rng(0).permutation(len(self))[:count]
+        return self.only(np.sort(picks))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:

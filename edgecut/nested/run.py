@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from edgecut.errors import EdgecutError, MissingPackage
-from edgecut.nested import checkpoint, curves, images, judging, training
+from edgecut.nested import checkpoint, curves, images, judging, rest, training
 from edgecut.nested.budget import macs_of, parameters_of
 from edgecut.nested.checkpoint import Identity
 from edgecut.nested.export import to_onnx
@@ -111,6 +111,7 @@ def train(
     log = checkpoint.load_facts(out / CHECKPOINT)["log"]
     write_json(out / LOG, log)
     checkpoint.write(out / CURVES, curves.drawn(log, plan.settings.name))
+    _rest(trained, splits[TRAIN], tell)
     metrics = _judged(trained, plan.settings, splits, found, tell)
     save_weights(out, trained, identity)
     tell("export", 0, 0)
@@ -208,6 +209,14 @@ def _noting(out: Path, name: str) -> Callable[[training.Log], None]:
             drawn = time.monotonic()
 
     return note
+
+
+def _rest(trained: NestedNet | DenseNet, images: ImageSet, tell: Tell) -> None:
+    """What attention is to start from; no gain ever reaches a dense network."""
+    if isinstance(trained, NestedNet):
+        tell("find features at rest", 0, 0)
+        rest.settle(trained.to(training.device()), images)
+        trained.to("cpu")
 
 
 def _judged(

@@ -30,23 +30,32 @@ class Stem(nn.Sequential):
 
 
 class Branch(nn.Module):
-    """The high-level features of one node, and its score."""
+    """The high-level features of one node, and its score.
+
+    ``rest``, shape (1, width, 1, 1), are the features that a gain leaves as they are: those of a
+    branch whose category is not to be seen (``edgecut.nested.rest``).
+    """
+
+    rest: torch.Tensor
 
     def __init__(self, base: str, channels: int, spec: StageSpec) -> None:
         super().__init__()
         self.features = stage(base, channels, spec.width, spec.depth, spec.stride)
         self.score = nn.Linear(spec.width, 1)
+        self.register_buffer("rest", torch.zeros(1, spec.width, 1, 1))
 
     def forward(
         self, x: torch.Tensor, gain: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (N, width, h, w) for the children, and scores (N, 1).
 
-        ``gain``, shape (N or 1, 1), scales the features.
+        ``gain``, shape (N or 1, 1), scales how far the features are from rest. Written so that a
+        gain of 1 changes no bit.
         """
         features = self.features(x)
         if gain is not None:
-            features = features * gain[:, :, None, None]
+            gain = gain[:, :, None, None]
+            features = features * gain + self.rest * (1 - gain)
         return features, self.score(features.mean((2, 3)))
 
 
@@ -67,9 +76,19 @@ class NestedNet(nn.Module):
 
     def forward(self, image: torch.Tensor, gains: torch.Tensor | None = None) -> torch.Tensor:
         """Scores (N, nodes), under ``gains`` (N or 1, nodes) of which 1 is neutral."""
-        generic = self.stem(image)
         if self.training and gains is None:
-            return self._abreast(generic)
+            return self._abreast(self.stem(image))
+        return torch.cat(self._run(image, gains)[1], 1)
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """The features (N, width, h, w) of each node's branch."""
+        return self._run(image, None)[0]
+
+    def _run(
+        self, image: torch.Tensor, gains: torch.Tensor | None
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The features and the scores of each node, branch by branch."""
+        generic = self.stem(image)
         features: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
         for node, branch in enumerate(self.branches):
@@ -79,7 +98,7 @@ class NestedNet(nn.Module):
             made, score = branch(below, gain)
             features.append(made)
             scores.append(score)
-        return torch.cat(scores, 1)
+        return features, scores
 
     def _abreast(self, generic: torch.Tensor) -> torch.Tensor:
         """The same, but for rounding: equal siblings side by side."""

@@ -21,28 +21,19 @@ GAIN = 2.5
 @pytest.fixture(scope="module")
 def network() -> NestedNet:
     torch.manual_seed(0)
-    return NestedNet(TREE, NESTED).eval()
-
-
-@pytest.fixture(scope="module")
-def images() -> ImageSet:
-    pixels = np.random.default_rng(0).integers(0, 256, (12, SIZE, SIZE, 3)).astype(np.uint8)
-    labels = np.array([TREE.names.index(name) for name in ("cat", "dog", "bird", "person")] * 3)
-    return ImageSet(images=pixels, labels=labels, sources=np.array(["toys"] * 12))
-
-
-@pytest.fixture(scope="module")
-def rest(network: NestedNet, images: ImageSet) -> signals.Rests:
-    return signals.rests(network, images)
+    net = NestedNet(TREE, NESTED).eval()
+    for branch in net.branches:
+        torch.nn.init.uniform_(branch.rest, 0.1, 0.9)
+    return net
 
 
 @contextmanager
-def forced(network: NestedNet, name: str, target: int, rest: signals.Rests) -> Iterator[None]:
+def forced(network: NestedNet, name: str, target: int) -> Iterator[None]:
     """The network, with the signal hooked into it."""
     signal, hooks = SIGNALS[name], []
     for node in signal.nodes(TREE, target):
-        away = rest[node] if signal.from_rest else 0
         branch = network.branches[node]
+        away = branch.rest if signal.from_rest else 0
         if signal.scales == FEATURES:
             hook = branch.features.register_forward_hook(
                 lambda _, __, made, away=away: away + GAIN * (made - away)
@@ -64,37 +55,22 @@ def pixels() -> torch.Tensor:
 @torch.inference_mode()
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("target", range(len(TREE.names)))
-def test_a_signal_changes_what_it_should(
-    network: NestedNet, rest: signals.Rests, name: str, target: int
-) -> None:
+def test_a_signal_changes_what_it_should(network: NestedNet, name: str, target: int) -> None:
     plain = network(pixels())
-    with forced(network, name, target, rest):
+    with forced(network, name, target):
         expected = network(pixels())
     run = signals.plain(network, pixels())
-    got = signals.under(network, run, rest, SIGNALS[name], target, GAIN)
+    got = signals.under(network, run, SIGNALS[name], target, GAIN)
     assert torch.allclose(got, expected, atol=1e-5)
     assert not torch.allclose(got, plain, atol=1e-3)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("name", SIGNALS)
-def test_a_neutral_gain_changes_nothing(network: NestedNet, rest: signals.Rests, name: str) -> None:
+def test_a_neutral_gain_changes_nothing(network: NestedNet, name: str) -> None:
     run = signals.plain(network, pixels())
     for target in range(len(TREE.names)):
-        assert torch.equal(
-            signals.under(network, run, rest, SIGNALS[name], target, 1.0), run.scores
-        )
-
-
-@torch.inference_mode()
-def test_at_rest_a_branch_gives_what_it_gives_for_other_images(
-    network: NestedNet, images: ImageSet, rest: signals.Rests
-) -> None:
-    run = signals.plain(network, signals.to_input(images.images, torch.device("cpu")))
-    pet = TREE.names.index("pet")
-    others = torch.from_numpy(~np.isin(images.labels, [pet, *TREE.under(pet)]))
-    expected = run.features[pet].mean((2, 3))[others].mean(0)
-    assert torch.allclose(rest[pet].flatten(), expected, atol=1e-6)
+        assert torch.equal(signals.under(network, run, SIGNALS[name], target, 1.0), run.scores)
 
 
 def test_where_a_signal_may_enter_is_told_apart() -> None:

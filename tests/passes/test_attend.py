@@ -16,17 +16,21 @@ from edgecut.passes.attend import attended, embed, plain
 from tests.gained import NAMES, NODES, PICKS, load, nested
 from tests.graphs import random_inputs, run
 
-VARIANTS = [(pooled, picked) for pooled in (False, True) for picked in PICKS]
+VARIANTS = [
+    {"picked": picked, **more}
+    for more in ({}, {"pooled": True}, {"rested": True})
+    for picked in PICKS
+]
 
 
 def image(network: Network) -> dict[str, np.ndarray]:
     return {"image": random_inputs(network)["image"]}
 
 
-@pytest.mark.parametrize(("pooled", "picked"), VARIANTS)
-def test_neutral_gains_are_the_plain_network_to_the_bit(pooled: bool, picked: str) -> None:
-    gained = load(nested(pooled=pooled, picked=picked))
-    ours, theirs = plain(gained), load(nested(gained=False, pooled=pooled))
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_neutral_gains_are_the_plain_network_to_the_bit(variant: dict[str, Any]) -> None:
+    gained = load(nested(**variant))
+    ours, theirs = plain(gained), load(nested(gained=False))
     whole = attended(gained)
     assert whole.attention is not None
     feeds = image(whole)
@@ -38,10 +42,10 @@ def test_neutral_gains_are_the_plain_network_to_the_bit(pooled: bool, picked: st
     assert np.abs(run(whole, other)["scores"] - expected).max() > 0.01
 
 
-@pytest.mark.parametrize(("pooled", "picked"), VARIANTS)
-def test_nothing_is_left_of_the_gains_in_the_plain_network(pooled: bool, picked: str) -> None:
-    ours = plain(load(nested(pooled=pooled, picked=picked)))
-    theirs = load(nested(gained=False, pooled=pooled))
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_nothing_is_left_of_the_gains_in_the_plain_network(variant: dict[str, Any]) -> None:
+    ours = plain(load(nested(**variant)))
+    theirs = load(nested(gained=False))
     assert [n.op_type for n in ours.model.graph] == [n.op_type for n in theirs.model.graph]
     assert list(ours.model.graph.initializers) == list(theirs.model.graph.initializers)
     assert (ours.inputs, cost(ours)) == (theirs.inputs, cost(theirs))
