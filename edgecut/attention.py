@@ -1,4 +1,4 @@
-"""Top-down attention: a gain for each category node, which scales the features of its branch.
+"""Top-down attention: a gain for each category node, which scales what its branch finds.
 
 A network that takes gains says so in its metadata ``edgecut.attention``, a JSON object: ``input``
 (the input's name, shape (1, nodes)), ``neutral`` (the gain that leaves a branch as it was trained),

@@ -45,7 +45,8 @@ def _carry_out(step: str, study: Study, given: argparse.Namespace) -> None:
             evaluation.evaluate(subject, given.parts)
     elif step == "report":
         for row in report.write(study, given.results)["summary"]:
-            print(f"{row['figure']}: {row['asked']}: {'met' if row['met'] else 'NOT MET'}")
+            by = f"NOT MET, but by {len(row['met_by'])} of {len(row['reached'])}"
+            print(f"{row['figure']}: {row['asked']}: {'met' if row['met'] else by}")
             for name, text in row["reached"].items():
                 print(f"    {name}: {text}")
     elif step == "status":

@@ -34,10 +34,10 @@ def _summary(rows: Sequence[Row]) -> str:
     def told(row: Row) -> str:
         return "<br>".join(f"{name}: {text}" for name, text in row["reached"].items())
 
-    lines = [
-        [row["figure"], row["paper"], row["asked"], told(row), "yes" if row["met"] else "NO"]
-        for row in rows
-    ]
+    def met(row: Row) -> str:
+        return "yes" if row["met"] else f"by {len(row['met_by'])} of {len(row['reached'])}"
+
+    lines = [[row["figure"], row["paper"], row["asked"], told(row), met(row)] for row in rows]
     columns = ["figure", "paper", "asked", "reached", "met"]
     return _table("The paper's figures and ours", columns, lines)
 
