@@ -31,6 +31,7 @@ RUNTIMES = {"LiteRT": "generic-arm64", "OpenVINO": "intel-cpu"}
 SCHEMES = ("float32", "int8")
 CALIBRATION = 128
 JUDGED = 6
+TIMED = {"parent": 12, "leaf": 6, "list": 6}
 TOGETHER = 6
 SECONDS = 2.0
 FULL = "full"
@@ -87,10 +88,7 @@ def _compared(
 def latency(subject: Subject, tell: Tell) -> dict[str, Any]:
     """``rows``: the latency of full and cut, and the realisation."""
     nested, samples = networks.opened(subject.folder(NESTED)), _calibration(subject)
-    some = [
-        *(case for case in subject.cases if case.kind == "parent"),
-        *(case for kind in ("leaf", "list") for case in chosen(subject.cases, kind, JUDGED)),
-    ]
+    some = [case for kind, count in TIMED.items() for case in chosen(subject.cases, kind, count)]
     rows = []
     for runtime, scheme in _kinds():
         with tempfile.TemporaryDirectory() as name:
