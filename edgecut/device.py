@@ -3,7 +3,6 @@
     python device.py serve SPEC.json    answers arrays with arrays, to verify an artifact
     python device.py bench SPEC.json    times artifacts in turn and prints a JSON report
     python device.py profile SPEC.json  times the operators of one artifact, prints a JSON report
-    python device.py bandwidth THREADS  copies and reads memory and prints a JSON report
 
 It takes Python 3.9 to 3.13 and nothing of edgecut, so that it can be copied to a device.
 
@@ -23,7 +22,9 @@ ratio of medians to the first artifact, is known to the share ``precision`` (nul
 early). ``pin`` lists the cores that may be used (null: all). ``sustain_s`` runs the last artifact
 alone for that long afterwards. ``single_stream_s``, ``offline_s`` and ``energy_s`` (null: not) are
 seconds of a scenario for each artifact after that; ``meter`` is a command that prints the joules
-counted so far (null: what the system has). ``files`` are all files of the artifact: they are
+counted so far (null: what the system has). ``bandwidth_threads`` (absent: none) copy and read
+memory after the bursts; ``cached_compile`` (absent: true) also times compiling from the runtime's
+cache. ``files`` are all files of the artifact: they are
 digested before they are loaded and after the last run.
 
 ``profile``: the spec is one entry, with "files" as above, and ``"runs"``. The runtime's own
@@ -380,7 +381,9 @@ def bench(spec_path: str) -> None:
     entries = [located(entry, spec_path) for entry in spec["artifacts"]]
     pin(spec.get("pin"))
     environment = describe_machine()
-    cached_ms = [cached_compile_ms(entry) for entry in entries]
+    cached_ms = [
+        cached_compile_ms(entry) if spec.get("cached_compile", True) else None for entry in entries
+    ]
     children: list[Child] = []
     try:
         for entry in entries:
@@ -390,6 +393,7 @@ def bench(spec_path: str) -> None:
         ids = [child.process_id for child in children]
         before = describe_moment(ids)
         bursts = interleave(children, spec, watch)
+        moved = moved_memory(spec["bandwidth_threads"]) if spec.get("bandwidth_threads") else None
         after = describe_moment(ids)
         sustained = children[-1].sustain(spec["sustain_s"]) if spec.get("sustain_s") else None
         scenarios = [scenarios_of(child, entries[i], spec) for i, child in enumerate(children)]
@@ -408,7 +412,8 @@ def bench(spec_path: str) -> None:
         for i, child in enumerate(children)
     ]
     environment.update(before=before, during=watch.seen, after=after)
-    send(channel, {"artifacts": artifacts, "environment": environment, "sustained": sustained})
+    found = {"artifacts": artifacts, "environment": environment, "sustained": sustained}
+    send(channel, {**found, "bandwidth": moved})
 
 
 def interleave(
@@ -1362,7 +1367,7 @@ def _text(path: str) -> str:
         return ""
 
 
-# Memory bandwidth: `bandwidth`. The arrays are so large that the caches cannot hold them.
+# Memory bandwidth, in `bench`. The arrays are so large that the caches cannot hold them.
 
 CACHE_MULTIPLE = 4  # STREAM's rule: every array at least four times the last-level cache
 LEAST_ARRAY_BYTES = 64 * 2**20
@@ -1371,28 +1376,22 @@ BANDWIDTH_ROUNDS = 10
 BANDWIDTH_S = 1.0
 
 
-def bandwidth(threads: int) -> None:
-    """Time copies and reads of large arrays, and print the report.
+def moved_memory(threads: int) -> dict[str, Any]:
+    """``copy_ns`` and ``read_ns`` of every pass over arrays of ``array_bytes`` bytes.
 
-    ``copy_ns`` and ``read_ns`` hold every pass over ``array_bytes`` bytes. A copy reads and writes
-    each of them, and so moves twice as many, counted as STREAM does (J. McCalpin): the lines that
-    a cache fetches only to overwrite them are not.
+    A copy reads and writes each of them, and so moves twice as many, counted as STREAM does
+    (J. McCalpin): the lines that a cache fetches only to overwrite them are not.
     """
-    channel = take_stdout()
-    environment = describe_machine()
-    before = describe_moment([])
     cache = cache_bytes()
     size = array_bytes(cache)
     source, sink = np.ones(size // 8), np.zeros(size // 8)  # written: pages exist from here on
-    report = {
+    return {
         "threads": threads,
         "cache_bytes": cache,
         "array_bytes": source.nbytes,
         "copy_ns": passes(lambda a, b: np.copyto(b, a), source, sink, threads),
         "read_ns": passes(lambda a, b: a.max(), source, sink, threads),
     }
-    environment.update(before=before, after=describe_moment([]))
-    send(channel, {**report, "environment": environment})
 
 
 def passes(work: Any, source: Any, sink: Any, threads: int) -> list[int]:
@@ -1438,10 +1437,6 @@ def kilobytes(text: str, field: str) -> int | None:
     return None
 
 
-def _is_count(text: str) -> bool:
-    return text.isdigit() and int(text) > 0
-
-
 def read_spec(path: str) -> dict[str, Any]:
     """The parsed spec."""
     with open(path, encoding="utf-8") as file:
@@ -1482,12 +1477,8 @@ def main(arguments: list[str]) -> int:
             bench(arguments[1])
         elif arguments[:1] == ["profile"] and len(arguments) == 2:
             profile(arguments[1])
-        elif arguments[:1] == ["bandwidth"] and len(arguments) == 2 and _is_count(arguments[1]):
-            bandwidth(int(arguments[1]))
         else:
-            sys.stderr.write(
-                "usage: python device.py serve|bench|profile SPEC.json | bandwidth THREADS\n"
-            )
+            sys.stderr.write("usage: python device.py serve|bench|profile SPEC.json\n")
             return 2
     except KeyboardInterrupt:
         return 130

@@ -6,19 +6,19 @@ reach is what a network could reach at best: a peak of the runtime's kernels, no
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgecut.cost import cost
 from edgecut.loaders.onnx_file import from_proto
+from edgecut.measure.bandwidth import Bandwidth, read_bandwidth
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import measure
+from edgecut.measure.latency import read_report, spec_of
 from edgecut.measure.peak import MeasuredPeak, Probe, peak_of
 from edgecut.network import Network, digest_of
 from edgecut.produce import Tensors, produce
@@ -58,37 +58,44 @@ CHAINS = (
 )
 
 
-def measure_peak(
-    target: Target,
+def probe_spec(
+    probes: Sequence[Probe],
     *,
-    schemes: Sequence[str] | None = None,
-    threads: int = 1,
+    threads: int,
     duration_s: float = 0.5,
     pin: Sequence[int] | None = None,
-    tell: Tell = nobody,
-) -> MeasuredPeak:
-    """The peak of the target's runtime on this machine.
+) -> dict[str, Any]:
+    """What ``device.py bench`` is told to run the probes and time the memory, here or elsewhere.
 
     Args:
-        target: whose format, layout, int8 and device the probes take.
-        schemes: by default those of float32 and int8 that the target takes.
-        threads: CPU threads of the runtime.
+        probes: of one target.
+        threads: CPU threads of the runtime, and of what copies and reads memory.
         duration_s: seconds to measure each probe for; they run in turn.
         pin: the only cores that may be used.
-        tell: told of progress.
 
     Raises:
-        EdgecutError: what ``produce`` and ``measure`` raise.
+        EdgecutError: ``bad-measurement``.
     """
-    with tempfile.TemporaryDirectory(prefix="edgecut-") as folder:
-        probes = write_probes(target, Path(folder), schemes=schemes, tell=tell)
-        tell("measure the peak", 0, 1)
-        contenders = [probe.contender for probe in probes]
-        measured = measure(
-            contenders, threads=threads, duration_s=duration_s, warm_up_s=WARM_UP_S, pin=pin
-        )
-        tell("measure the peak", 1, 1)
-    return peak_of(probes, measured)
+    spec = spec_of(
+        [probe.contender for probe in probes],
+        threads=threads,
+        duration_s=duration_s,
+        warm_up_s=WARM_UP_S,
+        pin=pin,
+    )
+    return {**spec, "cached_compile": False, "bandwidth_threads": threads}
+
+
+def read_probes(
+    report: Mapping[str, Any], probes: Sequence[Probe]
+) -> tuple[MeasuredPeak, Bandwidth]:
+    """The peak of the runtime and the bandwidth of the memory, where the probes ran.
+
+    Raises:
+        EdgecutError: ``bad-report``, ``bad-measurement``.
+    """
+    measured = read_report(report, [probe.contender for probe in probes])
+    return peak_of(probes, measured), read_bandwidth(report["bandwidth"])
 
 
 def write_probes(

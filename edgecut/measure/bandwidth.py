@@ -1,18 +1,12 @@
-"""Memory bandwidth of this machine, from copies and reads that run there."""
+"""Memory bandwidth, from the copies and reads that ``device.py bench`` times."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edgecut.device import CACHE_MULTIPLE
-from edgecut.errors import EdgecutError
-from edgecut.runtimes import device_command, device_environment
-
-TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +23,6 @@ class Bandwidth:
     read_gb_per_s: float
     array_bytes: int
     cache_bytes: int | None
-    environment: Mapping[str, Any]
     reasons: tuple[str, ...]
 
     @property
@@ -38,7 +31,7 @@ class Bandwidth:
         return max(self.copy_gb_per_s, self.read_gb_per_s)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, without the environment."""
+        """Plain values."""
         return {
             "threads": self.threads,
             "gb_per_s": self.gb_per_s,
@@ -50,34 +43,8 @@ class Bandwidth:
         }
 
 
-def measure_bandwidth(*, threads: int = 1) -> Bandwidth:
-    """The memory bandwidth of this machine; takes about three seconds.
-
-    Raises:
-        EdgecutError: ``bad-measurement`` without a thread, ``runtime-failed`` where the child
-            process ended otherwise than agreed.
-    """
-    if threads < 1:
-        raise EdgecutError(f"cannot measure with {threads} threads", code="bad-measurement")
-    try:
-        child = subprocess.run(
-            device_command("bandwidth", str(threads)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=device_environment(),
-            timeout=TIMEOUT_S,
-            check=True,
-        )
-        return read_bandwidth(json.loads(child.stdout))
-    except (subprocess.SubprocessError, ValueError) as error:
-        said = (getattr(error, "stderr", None) or b"").decode("utf-8", errors="replace").strip()
-        raise EdgecutError(
-            f"the memory bandwidth could not be measured: {said or error}", code="runtime-failed"
-        ) from error
-
-
 def read_bandwidth(report: Mapping[str, Any]) -> Bandwidth:
-    """The figures in a report of ``device.py bandwidth``, here or on a device."""
+    """The figures under ``bandwidth`` in a report of ``device.py bench``, here or elsewhere."""
     size, cache = int(report["array_bytes"]), report["cache_bytes"]
     return Bandwidth(
         threads=report["threads"],
@@ -85,7 +52,6 @@ def read_bandwidth(report: Mapping[str, Any]) -> Bandwidth:
         read_gb_per_s=size / min(report["read_ns"]),
         array_bytes=size,
         cache_bytes=cache,
-        environment=report["environment"],
         reasons=_doubts(size, cache),
     )
 
