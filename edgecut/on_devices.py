@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgecut import timing
 from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
 from edgecut.measure.latency import limit_s, read_report, spec_of
+from edgecut.measure.peak import Probe
 from edgecut.opened import open_bundle
 from edgecut.progress import Tell, nobody
-from edgecut.remote.benchmark import Report, Work, at_once, bench_on, check, pack
+from edgecut.remote.benchmark import Report, Spec, Work, at_once, bench_on, check, pack
 from edgecut.remote.inventory import Device, find_device
-from edgecut.timing import Field, Round, Timing
+from edgecut.roofs import Found as Over
+from edgecut.roofs import Ground, Place, Roof, why_not
+from edgecut.timing import Field, Ran, Round, Timing, grounds_of, timings_of
 
 OPENVINO = "openvino:"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ def bench(
     sustain_s: float = 0.0,
     scenarios: Mapping[str, Any] | None = None,
     against: Path | None = None,
+    under_roof: bool = True,
     wait_s: float = 0.0,
     tell: Tell = nobody,
 ) -> list[Found]:
@@ -67,6 +72,7 @@ def bench(
         sustain_s: see there.
         scenarios: see there.
         against: see there.
+        under_roof: see there.
         wait_s: seconds to wait for a device where another benchmark has it.
         tell: told of progress.
 
@@ -98,6 +104,7 @@ def bench(
                 pin=pin,
                 against=against,
                 accelerator=name[len(OPENVINO) :],
+                under_roof=under_roof,
                 tell=tell,
                 **effort,
             ),
@@ -107,7 +114,7 @@ def bench(
     }
     if remote:
         field = Field(open_bundle(folder, model=model), against=against)
-        there = _bench_remote(field, remote, effort, wait_s, tell)
+        there = _bench_remote(field, remote, effort, under_roof, wait_s, tell)
         found.update(zip(asked, there, strict=True))
     return [found[name] for name in devices]
 
@@ -126,6 +133,7 @@ def _bench_remote(
     field: Field,
     devices: Sequence[Device],
     effort: Mapping[str, Any],
+    under_roof: bool,
     wait_s: float,
     tell: Tell,
 ) -> list[Found]:
@@ -152,9 +160,18 @@ def _bench_remote(
             _work(device, plan, effort, wait_s)
             for (device, _), plan in zip(ready, plans, strict=True)
         ]
-        for (device, _), plan, told in zip(ready, plans, at_once(works, tell), strict=True):
-            turns = [turn for turn, _ in plan]
-            found[device.name] = _found(device.name, partial(_timings, turns, told, device.name))
+        reports = at_once(works, tell)
+    ran: dict[str, list[Ran]] = {}
+    for (device, _), plan, told in zip(ready, plans, reports, strict=True):
+        try:
+            ran[device.name] = _ran([turn for turn, _ in plan], told, device.name)
+        except EdgecutError as error:
+            found[device.name] = Found(device=device.name, error=error)
+    measured = [device for device in devices if device.name in ran]
+    roofs = _roofs(measured, ran, wait_s, tell) if under_roof else {}
+    for device in measured:
+        timings = timings_of(ran[device.name], roofs.get(device.name, {}))
+        found[device.name] = Found(device=device.name, timings=tuple(timings))
     return [found[device.name] for device in devices]
 
 
@@ -178,22 +195,72 @@ def _work(
         spec_of(turn.contenders, threads=count, pin=device.pin or None, **effort)
         for turn, count in plan
     ]
+    return _measuring(device, specs, wait_s)
+
+
+def _measuring(device: Device, specs: Sequence[Spec], wait_s: float) -> Work[list[Report]]:
     timeout_s = max(map(limit_s, specs))
     return partial(bench_on, pack(device.remote, specs), timeout_s=timeout_s, wait_s=wait_s)
 
 
-def _timings(
-    rounds: Sequence[Round], reports: list[Report] | EdgecutError, name: str
-) -> list[Timing]:
+def _ran(turns: Sequence[Round], reports: list[Report] | EdgecutError, name: str) -> list[Ran]:
+    """What was measured in each turn on a device."""
     if isinstance(reports, EdgecutError):
         raise reports
-    return [_timing(turn, told, name) for turn, told in zip(rounds, reports, strict=True)]
+    return [
+        (turn, _understood(name, partial(read_report, report, turn.contenders)))
+        for turn, report in zip(turns, reports, strict=True)
+    ]
 
 
-def _timing(turn: Round, report: Report, name: str) -> Timing:
-    """The timing that a report tells of; the device may have sent anything."""
+def _roofs(
+    devices: Sequence[Device], ran: Mapping[str, Sequence[Ran]], wait_s: float, tell: Tell
+) -> dict[str, dict[Place, Over]]:
+    """The roofs over each device, by its name: what was kept of them, else measured there."""
+    found: dict[str, dict[Place, Over]] = {device.name: {} for device in devices}
+    probing: dict[str, list[tuple[Place, Ground, list[Probe], Spec]]] = {}
+    with ExitStack() as stack:
+        for device in devices:
+            own, missing = found[device.name], probing.setdefault(device.name, [])
+            for place, ground in grounds_of(ran[device.name], device=device.name).items():
+                if (known := ground.kept()) is not None:
+                    own[place] = known
+                    continue
+                try:
+                    missing.append((place, ground, *stack.enter_context(ground.probing(tell))))
+                except EdgecutError as error:
+                    own[place] = why_not(error)
+        lacking = [device for device in devices if probing[device.name]]
+        works = [
+            _measuring(device, [spec for *_, spec in probing[device.name]], wait_s)
+            for device in lacking
+        ]
+        reports = at_once(works, tell)
+    for device, told in zip(lacking, reports, strict=True):
+        for number, (place, ground, probes, _) in enumerate(probing[device.name]):
+            try:
+                found[device.name][place] = _roof(ground, probes, told, number, device.name)
+            except EdgecutError as error:
+                found[device.name][place] = why_not(error)
+    return found
+
+
+def _roof(
+    ground: Ground,
+    probes: Sequence[Probe],
+    reports: list[Report] | EdgecutError,
+    number: int,
+    name: str,
+) -> Roof:
+    if isinstance(reports, EdgecutError):
+        raise reports
+    return _understood(name, partial(ground.read, reports[number], probes))
+
+
+def _understood(name: str, read: Callable[[], T]) -> T:
+    """What is read from a report; the device may have sent anything."""
     try:
-        return turn.timing(read_report(report, turn.contenders))
+        return read()
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise EdgecutError(
             f"{name} sent a report that is none of ours ({type(error).__name__}: {error})",

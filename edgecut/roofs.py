@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -174,32 +174,24 @@ def over(found: Mapping[Place, Found], target: Target, threads: int) -> Found:
     return found.get(_place(target, threads), LEFT_OUT)
 
 
-def roofs_here(
-    wanted: Mapping[Place, Ground], *, anew: bool = False, tell: Tell = nobody
-) -> dict[Place, Found]:
-    """The roofs of this machine: what was kept of them, else measured.
-
-    Args:
-        wanted: what they stand on.
-        anew: measure even what was kept.
-        tell: told of progress.
-    """
-    return {
-        place: or_why(lambda ground=ground: _here(ground, anew=anew, tell=tell))
-        for place, ground in wanted.items()
-    }
+def roofs_here(wanted: Mapping[Place, Ground], *, tell: Tell = nobody) -> dict[Place, Found]:
+    """The roofs of this machine: what was kept of them, else measured."""
+    found: dict[Place, Found] = {}
+    for place, ground in wanted.items():
+        try:
+            found[place] = _here(ground, tell)
+        except EdgecutError as error:
+            found[place] = why_not(error)
+    return found
 
 
-def or_why(roof: Callable[[], Roof]) -> Found:
-    """The roof, or why it could not be measured: a latency does not depend on it."""
-    try:
-        return roof()
-    except EdgecutError as error:
-        return f"the peak could not be measured: {error.message}"
+def why_not(error: EdgecutError) -> str:
+    """Why there is no roof; that is no error, for a latency does not depend on it."""
+    return f"the peak could not be measured: {error.message}"
 
 
-def _here(ground: Ground, *, anew: bool, tell: Tell) -> Roof:
-    if not anew and (known := ground.kept()) is not None:
+def _here(ground: Ground, tell: Tell) -> Roof:
+    if (known := ground.kept()) is not None:
         return known
     with ground.probing(tell) as (probes, spec):
         tell("measure the peak", 0, 1)

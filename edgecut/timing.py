@@ -20,8 +20,9 @@ from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
 from edgecut.roofline import Point, point, traffic
-from edgecut.roofs import Roof, roof_over
+from edgecut.roofs import LEFT_OUT, Found, Ground, Place, Roof, grounds, over, roofs_here
 from edgecut.runtimes import find_accelerator
+from edgecut.target import Target
 
 FORMATS = {".tflite": "tflite", ".xml": "openvino", ".onnx": "onnx"}
 
@@ -33,7 +34,8 @@ class Timing:
     ``speed_up`` is the median latency of the full network's artifact over the cut one's,
     ``macs_ratio`` what the MACs alone would promise; None where not all of them are counted.
     ``against`` is another file that took part, and ``against_ratio`` its latency over the cut
-    one's. The points are where both stand under the ``roof`` of this machine, where that is known.
+    one's. The points are where both stand under the ``roof`` of the machine that it was measured
+    on; where that is not known, it says why.
     """
 
     artifact: str
@@ -44,7 +46,7 @@ class Timing:
     speed_up: Ratio
     full_point: Point | None = None
     cut_point: Point | None = None
-    roof: Roof | None = None
+    roof: Found = LEFT_OUT
     against: Measurement | None = None
     against_ratio: Ratio | None = None
 
@@ -109,15 +111,13 @@ def bench(
     """
     opened = open_bundle(folder, model=model)
     field = Field(opened, against=against, accelerator=accelerator)
-    timings: list[Timing] = []
-    roofs: dict[tuple[str, int], Roof | None] = {}
-    under_roof = under_roof and accelerator in (None, "CPU")
+    ran: list[Ran] = []
     artifacts = field.artifacts()
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
         with field.round(artifact) as turn:
             for count in threads:
-                tell(f"bench {artifact.path}", len(timings), most)
+                tell(f"bench {artifact.path}", len(ran), most)
                 measured = measure(
                     turn.contenders,
                     threads=count,
@@ -127,14 +127,11 @@ def bench(
                     sustain_s=sustain_s,
                     scenarios=scenarios,
                 )
-                place = (artifact.target, count)
-                if under_roof and place not in roofs:
-                    # Once for all: one that is disturbed is not kept from call to call.
-                    target = opened.target(artifact.target)
-                    roofs[place] = roof_over(target, threads=count, pin=pin, tell=tell)
-                timings.append(turn.timing(measured, roofs.get(place)))
+                ran.append((turn, measured))
+    under_roof = under_roof and accelerator in (None, "CPU")
+    roofs = roofs_here(grounds_of(ran), tell=tell) if under_roof else {}
     tell("bench", most, most)
-    return timings
+    return timings_of(ran, roofs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,14 +139,15 @@ class Round:
     """What runs in turn for one artifact: the full network's like it, and last the artifact."""
 
     artifact: str
+    target: Target
     scheme: str
     contenders: tuple[Contender, ...]
     full: Network
     cut: Network
     accelerator: str | None = None
 
-    def timing(self, measured: Sequence[Measurement], roof: Roof | None = None) -> Timing:
-        """What came of it: a measurement for each contender."""
+    def timing(self, measured: Sequence[Measurement], roof: Found = LEFT_OUT) -> Timing:
+        """What came of it: a measurement for each contender, under a roof."""
         if self.accelerator not in (None, "CPU"):
             # The same machine, and yet nothing to compare with what its processor takes.
             told = {"accelerator": self.accelerator}
@@ -169,10 +167,10 @@ class Round:
             against_ratio=ratio(beside[0], last) if beside else None,
         )
 
-    def _point(self, network: Network, measured: Measurement, roof: Roof | None) -> Point | None:
+    def _point(self, network: Network, measured: Measurement, roof: Found) -> Point | None:
         """Where a network's artifact stands under the roof; None where its scheme has none."""
-        peak = None if roof is None else roof.rate(self.scheme)
-        if roof is None or peak is None:
+        peak = roof.rate(self.scheme) if isinstance(roof, Roof) else None
+        if not isinstance(roof, Roof) or peak is None:
             return None
         if cost(network).uncounted or traffic(network, self.scheme).uncounted:
             return None
@@ -185,6 +183,25 @@ class Round:
             bandwidth_gb_per_s=roof.bandwidth_gb_per_s,
             ports=(*(ran.inputs or ()), *(ran.outputs or ())),
         )
+
+
+Ran = tuple[Round, Sequence[Measurement]]
+"""A round, and a measurement for each contender."""
+
+
+def grounds_of(ran: Sequence[Ran], *, device: str = "") -> dict[Place, Ground]:
+    """What the roofs over these stand on, as ``grounds`` has it."""
+    return grounds(
+        ((turn.target, turn.scheme, measured[-1]) for turn, measured in ran), device=device
+    )
+
+
+def timings_of(ran: Sequence[Ran], roofs: Mapping[Place, Found]) -> list[Timing]:
+    """What came of all of them, under the roofs that were found."""
+    return [
+        turn.timing(measured, over(roofs, turn.target, measured[-1].threads))
+        for turn, measured in ran
+    ]
 
 
 class Field:
@@ -245,6 +262,7 @@ class Field:
                 contenders = tuple(replace(c, device=self._accelerator) for c in contenders)
             yield Round(
                 artifact=artifact.path,
+                target=self._opened.target(artifact.target),
                 scheme=artifact.scheme,
                 contenders=contenders,
                 full=self._full,

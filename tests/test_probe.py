@@ -8,7 +8,8 @@ import pytest
 
 from edgecut import probe
 from edgecut.cost import cost
-from edgecut.probe import CHAINS, Chain, measure_peak, network_of, write_probes
+from edgecut.measure.asking import ask
+from edgecut.probe import CHAINS, Chain, network_of, probe_spec, read_probes, write_probes
 from edgecut.roofline import traffic
 from edgecut.target import read_target
 
@@ -41,16 +42,20 @@ def test_the_same_probe_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_peak_is_measured(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peak_and_the_memory_are_measured(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probe, "CHAINS", TINY)
-    told: list[str] = []
-    found = measure_peak(
-        read_target(target), duration_s=0.1, tell=lambda stage, done, total: told.append(stage)
-    )
-    assert [rate.scheme for rate in found.rates] == ["float32", "int8"]
-    assert all(rate.gmacs_per_s >= rate.typical_gmacs_per_s > 0 for rate in found.rates)
-    assert found.format == read_target(target).format
-    assert {"build the probes", "measure the peak"} == set(told)
+    probes = write_probes(read_target(target), tmp_path)
+    spec = probe_spec(probes, threads=2, duration_s=0.1)
+    report = ask("bench", spec, limit_s=60.0, what="the peak's measurement")
+    peak, bandwidth = read_probes(report, probes)
+    assert [rate.scheme for rate in peak.rates] == ["float32", "int8"]
+    assert all(rate.gmacs_per_s >= rate.typical_gmacs_per_s > 0 for rate in peak.rates)
+    assert (peak.format, peak.threads) == (read_target(target).format, 2)
+    assert all(found["cached_compile_ms"] is None for found in report["artifacts"])
+    assert 0.05 < bandwidth.copy_gb_per_s < 5000 and 0.05 < bandwidth.read_gb_per_s < 5000
+    assert bandwidth.threads == 2
 
 
 def test_only_schemes_that_the_target_takes(

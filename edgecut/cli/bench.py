@@ -104,7 +104,7 @@ class Seconds(click.ParamType[float]):
     "--peak/--no-peak",
     default=True,
     show_default=True,
-    help="Measure what the runtimes reach here at best, once; shares of it follow.",
+    help="Measure what the runtimes reach there at best, once; shares of it follow.",
 )
 @click.option(
     "--device",
@@ -169,6 +169,7 @@ def command(
             "meter": shlex.split(meter) if meter else None,
         },
         "against": against,
+        "under_roof": peak,
     }
     films: list[Film] = []
     with render.progress() as tell:
@@ -182,7 +183,7 @@ def command(
                 films = filming.film(
                     Path(folder), frames=camera_loop, model=model, duration_s=seconds, **here
                 )
-            taken = timing.bench(Path(folder), under_roof=peak, **effort, **here)
+            taken = timing.bench(Path(folder), **effort, **here)
             found = [on_devices.Found(device="", timings=tuple(taken))]
     tell_of(Path(folder), found, films, json_=json_)
     if energy and not any(

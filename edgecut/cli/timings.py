@@ -60,7 +60,7 @@ def _rows(timing: Timing) -> Iterator[dict[str, Any]]:
 
 def _roofline(point: Point, timing: Timing) -> dict[str, Any]:
     """Where it stands, and why the roof may be too low."""
-    assert timing.roof is not None
+    assert not isinstance(timing.roof, str)
     reasons = list(timing.roof.reasons)
     if point.share_of_peak > 1:
         reasons.append("it is faster than every probe was: the peak is not known")
@@ -201,8 +201,13 @@ def _show_doubts(timings: Sequence[Timing], several: bool, device: str) -> None:
 
 
 def _show_low_roofs(timings: Sequence[Timing]) -> None:
-    """Why shares of the peak may be too large."""
-    reasons = dict.fromkeys(r for timing in timings if timing.roof for r in timing.roof.reasons)
+    """Why shares of the peak may be too large, or are not known."""
+    from edgecut.roofs import LEFT_OUT
+
+    roofs = [timing.roof for timing in timings]
+    for missing in dict.fromkeys(one for one in roofs if isinstance(one, str) and one != LEFT_OUT):
+        click.echo(f"Shares of the peak are not known: {missing}.")
+    reasons = dict.fromkeys(r for one in roofs if not isinstance(one, str) for r in one.reasons)
     over = any(one and one.share_of_peak > 1 for timing in timings for one in _points(timing))
     if over or reasons:
         why = next(iter(reasons), "an artifact was faster than every probe")

@@ -372,9 +372,14 @@ def test_what_is_not_counted_gives_no_rate(
 def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Measuring it takes ten seconds, and is tested with the probes.
     roof = Roof(
-        threads=1, rates={"float32": 1e-6, "int8": 1e6}, bandwidth_gb_per_s=10.0, reasons=()
+        threads=1,
+        rates={"float32": 1e-6, "int8": 1e6},
+        bandwidth_gb_per_s=10.0,
+        reasons=(),
+        doubtful=False,
+        measured_at="2026-01-01T00:00:00+00:00",
     )
-    monkeypatch.setattr(timing, "roof_over", lambda *_, **__: roof)
+    monkeypatch.setattr(timing, "roofs_here", lambda wanted, tell: dict.fromkeys(wanted, roof))
     rows = edgecut("bench", built_classifier, "--seconds", "0.1", "--json").json["rows"]
     for row in rows:
         peak = row["roofline"]["peak_gmacs_per_s"]
@@ -388,3 +393,7 @@ def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPa
     assert (
         "of peak" not in edgecut("bench", built_classifier, "--no-peak", "--seconds", "0.1").stdout
     )
+    why = "the peak could not be measured: no runtime"
+    monkeypatch.setattr(timing, "roofs_here", lambda wanted, tell: dict.fromkeys(wanted, why))
+    said = edgecut("bench", built_classifier, "--seconds", "0.1").stdout
+    assert "of peak" not in said and f"Shares of the peak are not known: {why}." in said

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from edgecut import runtimes
+from edgecut import probe, runtimes
 from edgecut.remote import session, supervisor
 from tests.command import edgecut, refused
 from tests.e2e.models import Case
 from tests.remote import ssh_device
 from tests.remote.ssh_device import Device, wait_until
+from tests.test_probe import TINY
 
 INVENTORY = """
 [devices.pi]
@@ -43,7 +44,9 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
         device.configure("gone", "Port 1")
         monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         monkeypatch.setattr(session, "LOCK", str(device.lock))
+        monkeypatch.setattr(probe, "CHAINS", TINY)
         monkeypatch.chdir(tmp_path)
         (tmp_path / "devices.toml").write_text(INVENTORY.format(python=sys.executable))
         yield device
@@ -77,6 +80,12 @@ def test_bench_on_a_device(device: Device, bundle: Path) -> None:
     assert not any("not the one" in reason for row in rows for reason in row["reasons"])
     kept = json.loads((bundle / "records" / "bench.pi.json").read_text())
     assert kept["device"] == "pi" and kept["rows"] == rows
+    # Its peaks were measured there too, once for each number of threads, and are remembered.
+    assert all(row["share_of_peak"] > 0 for row in rows)
+    peaks = {row["threads"]: row["roofline"]["peak_gmacs_per_s"] for row in rows}
+    assert len(list((bundle.parents[1] / "cache" / "edgecut").iterdir())) == 2
+    again = edgecut("bench", bundle, "--device", "pi", "--seconds", "0.1", "--json").json["rows"]
+    assert {row["threads"]: row["roofline"]["peak_gmacs_per_s"] for row in again} == peaks
     assert device.is_clean()
 
 
