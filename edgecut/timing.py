@@ -35,10 +35,12 @@ class Timing:
     ``macs_ratio`` what the MACs alone would promise; None where not all of them are counted.
     ``against`` is another file that took part, and ``against_ratio`` its latency over the cut
     one's. The points are where both stand under the ``roof`` of the machine that it was measured
-    on; where that is not known, it says why.
+    on; where that is not known, it says why. ``target`` is what the artifact was built for.
     """
 
     artifact: str
+    target: Target
+    scheme: str
     full: Measurement
     cut: Measurement
     full_cost: Cost
@@ -155,6 +157,8 @@ class Round:
         first, *beside, last = measured
         return Timing(
             artifact=self.artifact,
+            target=self.target,
+            scheme=self.scheme,
             full=first,
             cut=last,
             full_cost=cost(self.full),

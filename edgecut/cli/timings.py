@@ -64,7 +64,9 @@ def _roofline(point: Point, timing: Timing) -> dict[str, Any]:
     reasons = list(timing.roof.reasons)
     if point.share_of_peak > 1:
         reasons.append("it is faster than every probe was: the peak is not known")
-    return {**point.to_json(), "reasons": reasons}
+    sheet = timing.target.peak(timing.scheme)
+    told = {"target": timing.target.name, **asdict(sheet)} if sheet else None
+    return {**point.to_json(), "datasheet": told, "reasons": reasons}
 
 
 def _ratios(timing: Timing) -> Iterator[dict[str, Any]]:
@@ -191,7 +193,7 @@ def _number(value: float | None, form: str) -> str:
 def _show_doubts(timings: Sequence[Timing], several: bool, device: str) -> None:
     """Every reason not to believe a number; what all share is said once."""
     render.print_machine(timings[0].cut.environment, device)
-    _show_low_roofs(timings)
+    _show_roofs(timings)
     for timing in timings:
         # One of each kind: the reasons of the sides mostly differ in their numbers alone.
         reasons = {re.split(r"[\d:]", r)[0]: r for m in timing.measurements for r in m.reasons}
@@ -200,18 +202,33 @@ def _show_doubts(timings: Sequence[Timing], several: bool, device: str) -> None:
             click.echo(f"INVALID {timing.artifact}{threads}: {'; '.join(reasons.values())}")
 
 
-def _show_low_roofs(timings: Sequence[Timing]) -> None:
-    """Why shares of the peak may be too large, or are not known."""
+def _show_roofs(timings: Sequence[Timing]) -> None:
+    """The peaks, and why shares of them may be too large, or are not known."""
     from edgecut.roofs import LEFT_OUT
 
     roofs = [timing.roof for timing in timings]
     for missing in dict.fromkeys(one for one in roofs if isinstance(one, str) and one != LEFT_OUT):
         click.echo(f"Shares of the peak are not known: {missing}.")
+    for line in dict.fromkeys(map(_peak, timings)):
+        if line:
+            click.echo(line)
     reasons = dict.fromkeys(r for one in roofs if not isinstance(one, str) for r in one.reasons)
     over = any(one and one.share_of_peak > 1 for timing in timings for one in _points(timing))
     if over or reasons:
         why = next(iter(reasons), "an artifact was faster than every probe")
         click.echo(f"The peaks may be higher than measured ({why}), and shares of them lower.")
+
+
+def _peak(timing: Timing) -> str:
+    """The measured peak over an artifact beside its target's data sheet; empty where not known."""
+    if isinstance(timing.roof, str) or (rate := timing.roof.rate(timing.scheme)) is None:
+        return ""
+    measured, sheet = timing.cut, timing.target.peak(timing.scheme)
+    said = f"{timing.target.name}'s data sheet, all cores: {sheet.gmacs_per_s:.3g}" if sheet else ""
+    return (
+        f"peak of {measured.runtime} in {timing.scheme}, threads: {measured.threads}: {rate:.3g} "
+        f"GMAC/s{f' ({said})' if said else ''}, memory {timing.roof.bandwidth_gb_per_s:.3g} GB/s"
+    )
 
 
 def _points(timing: Timing) -> tuple[Point | None, ...]:

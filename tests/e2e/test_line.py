@@ -22,6 +22,7 @@ from edgecut.opened import running
 from edgecut.recipe import read_recipe
 from edgecut.roofs import Roof
 from edgecut.source import SampleSource, load
+from edgecut.target import read_target
 from tests.command import edgecut
 from tests.e2e.conftest import TARGETS
 from tests.e2e.models import ANIMALS, Case, write_coco
@@ -388,7 +389,12 @@ def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPa
         impossible = row["share_of_peak"] > 1
         assert impossible == ("int8" not in row["artifact"])
         assert impossible == any("every probe" in why for why in row["roofline"]["reasons"])
+    sheets = {row["artifact"]: row["roofline"]["datasheet"] for row in rows}
+    for sheet in sheets.values():
+        known = sheet and read_target(sheet["target"]).peak(sheet["scheme"])
+        assert sheet is None or (known and sheet["gmacs_per_s"] == known.gmacs_per_s)
     said = edgecut("bench", built_classifier, "--seconds", "0.1").stdout
+    assert "in int8, threads: 1: 1e+06 GMAC/s (raspberry-pi-4's data sheet, all cores: " in said
     assert "of peak" in said and "The peaks may be higher than measured" in said
     assert (
         "of peak" not in edgecut("bench", built_classifier, "--no-peak", "--seconds", "0.1").stdout

@@ -86,6 +86,7 @@ def row(artifact: str, network: str, ms: float, **other: Any) -> dict[str, Any]:
             "ceiling_gmacs_per_s": 2 * macs / ms * 1e3,
             "share_of_peak": 0.5,
             "share_of_attainable": 0.5,
+            "datasheet": None,
             "bound": "arithmetic",
             "bytes_moved": 1000,
             "least_bytes": 500,
