@@ -24,7 +24,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Takes about an hour, and wants a machine with nothing else to do.
+# Takes about two hours, and wants a machine with nothing else to do.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run
 

@@ -16,13 +16,11 @@ from typing import Any
 
 from benchmarks.models import yolox_nano
 
-HELP_RUNS = 10
 
-
-def run() -> dict[str, Any]:
+def run(*, help_runs: int) -> dict[str, Any]:
     """``{help_s, build_s, build_peak_bytes}``; the peak is that of the largest process."""
     start = [sys.executable, "-m", "edgecut"]
-    helps = [_seconds([*start, "--help"]) for _ in range(HELP_RUNS)]
+    helps = [_seconds([*start, "--help"]) for _ in range(help_runs)]
     subject = yolox_nano()
     where = subject.calibration
     with tempfile.TemporaryDirectory() as folder:
@@ -33,7 +31,7 @@ def run() -> dict[str, Any]:
         build_s = _seconds(command)
     return {
         "schema": "edgecut.build-cost/1",
-        "help_s": {"median": statistics.median(helps), "max": max(helps), "runs": HELP_RUNS},
+        "help_s": {"median": statistics.median(helps), "max": max(helps), "runs": help_runs},
         "build_s": build_s,
         "build_samples": where.limit,
         "build_peak_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,23 +24,20 @@ from edgecut.evaluation import evaluate
 from edgecut.recipe import read_recipe
 from edgecut.runtimes import open_runtime
 
-KEEP = ("person", "car")
-TARGETS = ("raspberry-pi-4", "intel-cpu")
 
-
-def run() -> dict[str, Any]:
+def run(*, models: Sequence[str], keep: Sequence[str], targets: Sequence[str]) -> dict[str, Any]:
     """Rows ``{model, what, category, ap, ap50}`` and ``{model, path, bytes, verification}``."""
     accuracy, artifacts = [], []
-    for name in ("yolox_nano", "fastestdet"):
+    for name in models:
         subject = SUBJECTS[name]()
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "dist"
             result = pipeline.build(
                 subject.source,
-                keep=KEEP,
+                keep=keep,
                 out=out,
                 samples=subject.calibration,
-                targets=TARGETS,
+                targets=targets,
             )
             rows = appraise.evaluate(out, truth=subject.judging.path, split=subject.judging.split)
             accuracy += [{"model": name, **row} for row in rows]
@@ -54,11 +51,11 @@ def run() -> dict[str, Any]:
                 for one in result.built
             ]
             if name == "yolox_nano":
-                accuracy += [{"model": name, **row} for row in _peer(subject, Path(folder))]
+                accuracy += [{"model": name, **row} for row in _peer(subject, keep, Path(folder))]
     return {"schema": "edgecut.detectors/1", "accuracy": accuracy, "artifacts": artifacts}
 
 
-def _peer(subject: Subject, folder: Path) -> Iterator[dict[str, Any]]:
+def _peer(subject: Subject, keep: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
     network = subject.network()
     categories = categories_of(network)
     with ExitStack() as stack:
@@ -70,7 +67,7 @@ def _peer(subject: Subject, folder: Path) -> Iterator[dict[str, Any]]:
             yield from evaluate(
                 judged,
                 subject.judging.open(network),
-                keep=KEEP,
+                keep=keep,
                 rules=read_recipe(subject.judging.recipe).detections,
             )
 

@@ -23,28 +23,27 @@ from edgecut.produce import produce
 from edgecut.runtimes import open_runtime
 from edgecut.target import read_target
 
-PHOTOS = 16
 RUNTIMES = {"LiteRT": "raspberry-pi-4", "OpenVINO": "intel-cpu"}
 
 
-def run() -> dict[str, Any]:
+def run(*, photos: int) -> dict[str, Any]:
     """Rows ``{runtime, against, max_relative_error}``."""
     subject = yolox_nano()
     small, _ = cutout.cut(subject.network(), ("person", "car"))
     small = tidy(small)
-    photos = [s.tensor for s in subject.judging.limited(PHOTOS).open(small)]
-    found = {"float64": [_in_float64(small, photo) for photo in photos]}
+    inputs = [s.tensor for s in subject.judging.limited(photos).open(small)]
+    found = {"float64": [_in_float64(small, photo) for photo in inputs]}
     with running(small) as reference:
-        found["ONNX Runtime"] = _outputs(small, reference, photos)
+        found["ONNX Runtime"] = _outputs(small, reference, inputs)
     for name, target in RUNTIMES.items():
-        found[name] = _on_target(small, target, photos)
+        found[name] = _on_target(small, target, inputs)
     pairs = [(name, "float64") for name in found if name != "float64"]
     pairs += [(name, "ONNX Runtime") for name in RUNTIMES]
     rows = [
         {"runtime": a, "against": b, "max_relative_error": _apart(found[a], found[b])}
         for a, b in pairs
     ]
-    return {"schema": "edgecut.drift/1", "model": "yolox_nano", "images": PHOTOS, "rows": rows}
+    return {"schema": "edgecut.drift/1", "model": "yolox_nano", "images": photos, "rows": rows}
 
 
 def _on_target(network: Network, target: str, photos: list[np.ndarray]) -> list[np.ndarray]:

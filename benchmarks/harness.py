@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,25 +22,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from edgecut import device
 from edgecut.cutout import cut
+from edgecut.measure import asking
 from edgecut.measure.contender import Contender
 from edgecut.measure.latency import Measurement, measure, ratio
 from edgecut.network import Network, digest_of
 from edgecut.passes.tidy import tidy
 from edgecut.produce import produce
+from edgecut.runtimes import device_command
 from edgecut.shipped import NETWORK
 from edgecut.source import Source, load
 from edgecut.target import read_target
 
-KEEP = ("person", "car")
 CALLS = 200_000
-ROUNDS = 7
-RUNS = 10
-SECONDS = 3.0
 TARGETS = {"tflite": "generic-arm64", "openvino": "intel-cpu"}
 
 
@@ -49,10 +50,17 @@ class _Nothing:
         """Return at once."""
 
 
-def run() -> dict[str, Any]:
-    """Rows of each part; times are of this machine, ratios and reasons are what counts."""
+def run(*, keep: Sequence[str], seconds: float, rounds: int, runs: int) -> dict[str, Any]:
+    """Rows of each part; times are of this machine, ratios and reasons are what counts.
+
+    Args:
+        keep: what the built-in network is cut to.
+        seconds: how long each file is timed in each measurement.
+        rounds: how often each of the runtimes' tools takes its turn.
+        runs: how often the same measurement is repeated.
+    """
     full = load(Source(model=NETWORK))
-    small, _ = cut(full, KEEP)
+    small, _ = cut(full, keep)
     networks = {"full": tidy(full), "cut": tidy(small)}
     with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
         found = {
@@ -66,11 +74,11 @@ def run() -> dict[str, Any]:
             "schema": "edgecut.harness/1",
             "own_ns": _own_ns(),
             "tools": [
-                _beside(found["tflite"]["full"], _litert_benchmark),
-                _beside(found["openvino"]["full"], _benchmark_app),
+                _beside(found["tflite"]["full"], _litert_benchmark, seconds, rounds),
+                _beside(found["openvino"]["full"], _benchmark_app, seconds, rounds),
             ],
-            "repeatability": [_repeated(sides) for sides in found.values()],
-            "refusals": list(_refusals(found["tflite"]["cut"])),
+            "repeatability": [_repeated(sides, seconds, runs) for sides in found.values()],
+            "refusals": list(_refusals(found["tflite"]["cut"], seconds)),
         }
 
 
@@ -96,15 +104,15 @@ def _written(stem: Path, network: Network, target: str) -> Contender:
     )
 
 
-def _beside(one: Contender, tool: Any) -> dict[str, Any]:
+def _beside(one: Contender, tool: Any, seconds: float, rounds: int) -> dict[str, Any]:
     """Medians of ours and of the runtime's own tool in turn, on the same file."""
     ours, theirs = [], []
     reasons: list[str] = []
-    for _ in range(ROUNDS):
-        (measured,) = measure([one], duration_s=SECONDS)
+    for _ in range(rounds):
+        (measured,) = measure([one], duration_s=seconds)
         ours.append(measured.median_ms)
         reasons += measured.reasons
-        theirs.append(tool(one.path))
+        theirs.append(tool(one.path, seconds))
     ratios = np.array(ours) / np.array(theirs)
     return {
         "tool": tool.__name__.removeprefix("_"),
@@ -117,8 +125,8 @@ def _beside(one: Contender, tool: Any) -> dict[str, Any]:
     }
 
 
-def _litert_benchmark(path: Path) -> float:
-    """The median in ms of LiteRT's own tool, one thread."""
+def _litert_benchmark(path: Path, seconds: float) -> float:
+    """The median in ms of LiteRT's own tool, one thread; it counts runs, not seconds."""
     result = path.with_name("litert.json")
     command = [*_tool("litert-benchmark"), "--model", str(path), "--result_json", str(result)]
     command += ["--num_runs", "1000", "--warmup_runs", "200", "--num_threads", "1"]
@@ -126,7 +134,7 @@ def _litert_benchmark(path: Path) -> float:
     return float(json.loads(result.read_text())["latency"]["median_ms"])
 
 
-def _benchmark_app(path: Path) -> float:
+def _benchmark_app(path: Path, seconds: float) -> float:
     """The median in ms of OpenVINO's own tool, one thread, one synchronous request."""
     command = [*_tool("benchmark_app"), "-m", str(path), "-d", "CPU", "-api", "sync"]
     command += [
@@ -136,8 +144,10 @@ def _benchmark_app(path: Path) -> float:
         "1",
         "-nthreads",
         "1",
+        "-infer_precision",
+        "f32",
         "-t",
-        str(max(1, round(SECONDS))),
+        str(max(1, round(seconds))),
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = re.search(r"Median:\s+([\d.]+) (us|ms)", done.stdout)
@@ -149,14 +159,14 @@ def _tool(name: str) -> list[str]:
     return [str(Path(sys.executable).with_name(name))]
 
 
-def _repeated(sides: dict[str, Contender]) -> dict[str, Any]:
+def _repeated(sides: dict[str, Contender], seconds: float, runs: int) -> dict[str, Any]:
     """The ratio of full to cut, measured anew so many times."""
-    found = [measure([sides["full"], sides["cut"]], duration_s=SECONDS) for _ in range(RUNS)]
+    found = [measure([sides["full"], sides["cut"]], duration_s=seconds) for _ in range(runs)]
     ratios = np.array([ratio(full, small).ratio for full, small in found])
     cut_ms = np.array([small.median_ms for _, small in found])
     return {
         "format": sides["full"].format,
-        "runs": RUNS,
+        "runs": runs,
         "ratio": float(np.median(ratios)),
         "ratio_spread": _spread(ratios),
         "cut_ms": float(np.median(cut_ms)),
@@ -170,17 +180,25 @@ def _spread(values: Any) -> float:
     return float((values.max() - values.min()) / np.median(values))
 
 
-def _refusals(one: Contender) -> Iterator[dict[str, Any]]:
-    """What is done to a measurement, and what it says of it; emulation is in the tests."""
+def _refusals(one: Contender, seconds: float) -> Iterator[dict[str, Any]]:
+    """What is done to a measurement, and what it says of it."""
     with _hogs():
-        yield _refused("load on every core", measure([one], duration_s=SECONDS))
+        yield _refused("load on every core", measure([one], duration_s=seconds))
     with _limiter():
-        yield _refused("stopped half of the time", measure([one], duration_s=SECONDS))
+        yield _refused("stopped half of the time", measure([one], duration_s=seconds))
+    if (emulator := _emulator()) is not None:
+        with patch.object(asking, "device_command", lambda *a: [emulator, *device_command(*a)]):
+            yield _refused("under QEMU", measure([one], duration_s=seconds))
     swapped = replace(one, digest="0" * 64)
-    yield _refused("another file than was built", measure([swapped], duration_s=SECONDS))
+    yield _refused("another file than was built", measure([swapped], duration_s=seconds))
     other = replace(one, verified_on={"ai-edge-litert": "1.0", "tflite-runtime": "1.0"})
-    yield _refused("another runtime version", measure([other], duration_s=SECONDS))
-    yield _refused("more threads than cores", measure([one], threads=64, duration_s=SECONDS))
+    yield _refused("another runtime version", measure([other], duration_s=seconds))
+    yield _refused("more threads than cores", measure([one], threads=64, duration_s=seconds))
+
+
+def _emulator() -> str | None:
+    """QEMU for this processor in user mode, where Debian's ``qemu-user-static`` is installed."""
+    return shutil.which(f"qemu-{platform.machine()}-static")
 
 
 def _refused(what: str, measured: Sequence[Measurement]) -> dict[str, Any]:

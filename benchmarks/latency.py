@@ -7,6 +7,7 @@ other work shares.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,17 @@ from benchmarks.models import yolox_nano
 from edgecut import cutout
 from edgecut.measure.latency import measure, ratio
 
-SECONDS = 20.0
-KEEP = ("person", "car")
 
-
-def run() -> dict[str, Any]:
-    """Rows ``{scheme, file, median_ms, ..., ratio_to}``."""
+def run(*, keep: Sequence[str], schemes: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Rows ``{scheme, file, median_ms, ..., ratio_to}``; each file is timed for some seconds."""
     subject = yolox_nano()
     full = subject.network()
-    small, _ = cutout.cut(full, KEEP)
+    small, _ = cutout.cut(full, keep)
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         peer = files.peer_files(subject, folder / "peer")
-        for scheme in ("float32", "int8"):
+        for scheme in schemes:
             running = [
                 files.contender(
                     label, folder / f"{scheme}-{i}.tflite", files.ours(network, subject, scheme)
@@ -39,12 +37,12 @@ def run() -> dict[str, Any]:
             ]
             if peer:
                 running.append(files.contender("onnx2tf", peer[scheme]))
-            rows += _rows(scheme, running)
+            rows += _rows(scheme, running, seconds)
     return {"schema": "edgecut.latency/1", "model": "yolox_nano", "threads": 1, "rows": rows}
 
 
-def _rows(scheme: str, running: list[files.Contender]) -> list[dict[str, Any]]:
-    measured = measure(running, threads=1, duration_s=SECONDS)
+def _rows(scheme: str, running: list[files.Contender], seconds: float) -> list[dict[str, Any]]:
+    measured = measure(running, threads=1, duration_s=seconds)
     by_name = {one.name: one for one in measured}
     rows = []
     for contender in running:

@@ -20,22 +20,21 @@ RECIPES = (
     "tiny-imagenet-resnet-nested",
 )
 WAYS = ("as it is", "freed memory given back", "siblings one by one")
-STEPS = 8
 
 
-def run() -> dict[str, Any]:
+def run(*, steps: int) -> dict[str, Any]:
     """``rows[]``: for each recipe and way the seconds of a step, their ratio, and peak memory."""
-    return {"schema": "edgecut.training-speed/1", "steps": STEPS, "rows": _rows()}
+    return {"schema": "edgecut.training-speed/1", "steps": steps, "rows": _rows(steps)}
 
 
-def _rows() -> list[dict[str, Any]]:
+def _rows(steps: int) -> list[dict[str, Any]]:
     rows = []
     for recipe in RECIPES:
         children = [_Child(recipe, way) for way in WAYS]
         for child in children:
             child.step()  # the first one allocates and chooses kernels
         seconds: list[list[float]] = [[] for _ in WAYS]
-        for _ in range(STEPS):
+        for _ in range(steps):
             for own, child in zip(seconds, children, strict=True):
                 own.append(child.step())
         for way, own, child in zip(WAYS, seconds, children, strict=True):

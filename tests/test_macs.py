@@ -12,7 +12,7 @@ from benchmarks.macs import _compared
 from benchmarks.models import RESULTS
 from benchmarks.peers import mac_counters
 from benchmarks.peers.mac_counters import Count
-from benchmarks.run import _macs
+from benchmarks.tables import _macs
 
 TOOLS = {"fvcore", "ptflops", "onnx-tool"}
 

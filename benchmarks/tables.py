@@ -1,0 +1,233 @@
+"""The results as tables of Markdown: what each ``results/NAME.json`` shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> str:
+    lines = [f"**{title}**", "", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _detectors(data: dict[str, Any]) -> str:
+    by_what: dict[tuple[str, str], dict[str, float]] = {}
+    for row in data["accuracy"]:
+        by_what.setdefault((row["model"], row["what"]), {})[row["category"]] = row["ap50"]
+    checks = {(one["model"], one["path"]): one for one in data["artifacts"]}
+    rows = [
+        [
+            model,
+            what,
+            f"{found['person']:.3f}",
+            f"{found['car']:.3f}",
+            *_checked(checks, model, what),
+        ]
+        for (model, what), found in by_what.items()
+    ]
+    title = "AP50 on 252 COCO val2017 photos, cut to person and car"
+    return _table(title, ["model", "what", "person", "car", "MB", "verified"], rows)
+
+
+def _checked(checks: dict[tuple[str, str], dict[str, Any]], model: str, what: str) -> list[str]:
+    one = checks.get((model, what))
+    if one is None:
+        return ["", ""]
+    return [f"{one['bytes'] / 1e6:.2f}", "yes" if one["verification"]["passed"] else "NO"]
+
+
+def _latency(data: dict[str, Any]) -> str:
+    rows = []
+    for row in data["rows"]:
+        ratios = row["ratio_to"]
+        against = f"{ratios['onnx2tf']['ratio']:.2f}" if "onnx2tf" in ratios else "-"
+        rows.append(
+            [
+                row["scheme"],
+                row["file"],
+                f"{row['median_ms']:.2f}",
+                against,
+                str(row["transposes"]),
+                f"{row['bytes'] / 1e6:.2f}",
+                row["verdict"],
+            ]
+        )
+    columns = [
+        "scheme",
+        "file",
+        "median ms",
+        "of onnx2tf",
+        "TRANSPOSE",
+        "MB",
+        "verdict",
+    ]
+    return _table("YOLOX-nano on LiteRT, one thread, interleaved", columns, rows)
+
+
+def _exactness(data: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["model"],
+            row["input"],
+            "on" if row["graph_optimisations"] else "off",
+            str(row["keep_lists"]),
+            str(row["within_1e-5"]),
+            f"{row['max_relative_error']:.1e}",
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["model", "input", "optimisations", "keep-lists", "within 1e-5", "largest error"]
+    return _table("Cut = select, relative to the largest kept value", columns, rows)
+
+
+def _everyday(data: dict[str, Any]) -> str:
+    judged = data["judged"]["by_source"]
+    names = list(data["judged"]["by_category"])
+    rows = [
+        ["top-1", *(f"{one['top1']:.1%} of {one['images']}" for one in judged.values())],
+        *([name, *(_recall(one, name) for one in judged.values())] for name in names),
+    ]
+    top1 = data["cifar10_test"]["top1_of_ten"]
+    title = (
+        f"The built-in network, {data['macs'] / 1e6:.1f} M multiply-accumulates: recall (AUROC) by "
+        f"source; kept to CIFAR-10's ten categories, {data['macs_of_ten'] / 1e6:.1f} M and top-1 "
+        f"{top1:.2%} on its official test images"
+    )
+    return _table(title, ["category", *judged], rows)
+
+
+def _recall(judged: dict[str, Any], name: str) -> str:
+    found = judged["by_category"].get(name)
+    return f"{found['recall']:.1%} ({found['auroc']:.3f})" if found else "-"
+
+
+def _synthetic(data: dict[str, Any]) -> str:
+    distances = {(d["model"], d["samples"]): f"{d['distance']:.3f}" for d in data["distances"]}
+    rows = [
+        [
+            row["model"],
+            row["samples"],
+            distances.get((row["model"], row["samples"]), "-"),
+            row["runtime"],
+            *_told(row),
+        ]
+        for row in data["rows"]
+    ]
+    title = f"int8, calibrated with {data['samples']} samples of each kind, on real images"
+    columns = ["model", "samples", "distance", "runtime", "accuracy", "same as float32"]
+    return _table(title, columns, rows)
+
+
+def _told(row: dict[str, Any]) -> list[str]:
+    if "ap50" in row:
+        return ["AP50 " + ", ".join(f"{name} {v:.3f}" for name, v in row["ap50"].items()), "-"]
+    return [f"top-1 {row['top1']:.1%}", f"{row['same_as_float32']:.1%}"]
+
+
+def _build_cost(data: dict[str, Any]) -> str:
+    rows = [
+        ["`edgecut --help`", f"{data['help_s']['median']:.2f} s"],
+        [f"build, {data['build_samples']} samples, two targets", f"{data['build_s']:.0f} s"],
+        ["its largest process", f"{data['build_peak_bytes'] / 1e9:.2f} GB"],
+    ]
+    return _table("What edgecut costs, on two cores", ["what", "measured"], rows)
+
+
+def _training(data: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["recipe"],
+            row["way"],
+            f"{row['step_s']:.3f}",
+            f"{row['ratio']:.2f}",
+            f"{row['peak_bytes'] / 1e9:.2f}",
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["recipe", "way", "step s", "of as it is", "peak GB"]
+    return _table("A training step on one core, without its images", columns, rows)
+
+
+def _drift(data: dict[str, Any]) -> str:
+    rows = [[r["runtime"], r["against"], f"{r['max_relative_error']:.1e}"] for r in data["rows"]]
+    title = f"float32 runs of YOLOX-nano, {data['images']} photos"
+    return _table(title, ["runtime", "against", "largest error / largest value"], rows)
+
+
+def _harness(data: dict[str, Any]) -> str:
+    tools = [
+        [
+            row["tool"],
+            f"{row['ours_ms']:.3f}",
+            f"{row['theirs_ms']:.3f}",
+            f"{row['ratio']:.3f} ({row['lowest']:.3f} to {row['highest']:.3f})",
+            "VALID" if not row["reasons"] else "INVALID",
+        ]
+        for row in data["tools"]
+    ]
+    repeated = [
+        [
+            row["format"],
+            str(row["runs"]),
+            f"{row['ratio']:.3f}",
+            f"{row['ratio_spread']:.1%}",
+            f"{row['cut_ms_spread']:.1%}",
+            "VALID" if not row["reasons"] else "INVALID",
+        ]
+        for row in data["repeatability"]
+    ]
+    refused = [[row["what"], row["verdict"], "; ".join(row["reasons"])] for row in data["refusals"]]
+    own = f"The harness adds {data['own_ns']:.0f} ns to an invocation"
+    parts = [
+        _table(own, ["tool", "edgecut ms", "its ms", "ratio", "verdict"], tools),
+        _table(
+            "The same measurement again and again",
+            ["format", "runs", "full / cut", "its spread", "spread of the latency", "verdict"],
+            repeated,
+        ),
+        _table("What spoils a measurement", ["what was done", "verdict", "reasons"], refused),
+    ]
+    return "\n\n".join(parts)
+
+
+def _macs(data: dict[str, Any]) -> str:
+    tools = [count["tool"] for count in data["rows"][0]["counts"]]
+    rows = [
+        [
+            row["architecture"],
+            f"{row['macs'] / 1e6:.1f}",
+            *(f"{count['ratio']:.3f} ({_why(count)})" for count in row["counts"]),
+            str(sum(abs(count["unexplained"]) for count in row["counts"])),
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["architecture", "M MACs", *(f"{tool} / edgecut" for tool in tools), "unexplained"]
+    return _table("Multiply-accumulates, counted by four tools, and why they differ", columns, rows)
+
+
+def _why(count: dict[str, Any]) -> str:
+    """The largest of what a tool counts besides products, or does not see of them."""
+    parts = {f"+ {name}": macs for name, macs in count["besides"].items()}
+    parts |= {f"- {name}": macs for name, macs in count["left_out"].items()}
+    return max(parts, key=lambda name: parts[name]) if parts else "equal"
+
+
+def _paper(data: dict[str, Any]) -> str:
+    from benchmarks.paper.tables import headline
+
+    return f"{headline(data)}\n\nTables and plots: [paper.md](paper.md)."
+
+
+TABLES = {
+    "paper": _paper,
+    "detectors": _detectors,
+    "latency": _latency,
+    "exactness": _exactness,
+    "drift": _drift,
+    "everyday": _everyday,
+    "synthetic": _synthetic,
+    "build_cost": _build_cost,
+    "training": _training,
+    "harness": _harness,
+    "macs": _macs,
+}
