@@ -39,8 +39,8 @@ def run(*, models: Sequence[str], keep: Sequence[str], targets: Sequence[str]) -
                 samples=subject.calibration,
                 targets=targets,
             )
-            rows = appraise.evaluate(out, truth=subject.judging.path, split=subject.judging.split)
-            accuracy += [{"model": name, **row} for row in rows]
+            found = appraise.evaluate(out, truth=subject.judging.path, split=subject.judging.split)
+            accuracy += [{"model": name, **row} for row in found.rows]
             artifacts += [
                 {
                     "model": name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,20 @@ from edgecut.runtimes import open_runtime
 from edgecut.source import SampleSource, recipe_of
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """What was lost, and on what that was judged.
+
+    ``rows`` are ``{what, category, ap, ap50}`` for detectors, ``{what, category, top1, samples}``
+    for classifiers; ``what`` is ``full``, ``cut`` or an artifact's path. ``judged_on`` names the
+    ``samples``, their ``split`` and ``recipe`` (null: all, and the network's own), the ``limit``
+    that was asked for, and how many ``images`` there were.
+    """
+
+    rows: list[dict[str, Any]]
+    judged_on: dict[str, Any]
+
+
 def evaluate(
     folder: Path,
     *,
@@ -30,7 +45,7 @@ def evaluate(
     model: str | None = None,
     gains: Mapping[str, float] | None = None,
     tell: Tell = nobody,
-) -> list[dict[str, Any]]:
+) -> Accuracy:
     """Accuracy per kept category of the full network, the cut one, and every artifact.
 
     Args:
@@ -43,10 +58,6 @@ def evaluate(
         model: the full model, where it is no longer where the report says.
         gains: category -> gain, for all that is judged; by default, and for the others, neutral.
         tell: told of progress.
-
-    Returns:
-        Rows ``{what, category, ap, ap50}`` for detectors, ``{what, category, top1, samples}`` for
-        classifiers; ``what`` is ``full``, ``cut`` or an artifact's path.
 
     Raises:
         EdgecutError: ``no-attention`` where there are gains and the bundle takes none, what
@@ -79,7 +90,16 @@ def evaluate(
         )
     for remark in judged_on.remarks:
         warnings.warn(remark, EdgecutWarning, stacklevel=2)
-    return rows
+    return Accuracy(
+        rows=rows,
+        judged_on={
+            "samples": Path(truth).name,
+            "split": split,
+            "recipe": samples.recipe,
+            "limit": limit,
+            "images": len(judged_on),
+        },
+    )
 
 
 def _subjects(

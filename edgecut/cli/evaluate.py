@@ -46,7 +46,7 @@ def command(
             code="no-truth",
         )
     with render.progress() as tell:
-        rows = appraise.evaluate(
+        found = appraise.evaluate(
             Path(folder),
             truth=str(coco or samples),
             recipe=recipe,
@@ -57,13 +57,17 @@ def command(
             gains=_gains_of(gains),
             tell=tell,
         )
-    record = {"schema": "edgecut.evaluate/1", "rows": rows}
+    record = {
+        "schema": "edgecut.evaluate/1",
+        "judged_on": found.judged_on,
+        "rows": found.rows,
+    }
     if not gains:
         render.keep(Path(folder), "evaluate", record)
     if json_:
         render.print_json(record)
         return
-    show(rows)
+    show(found.rows)
 
 
 def _gains_of(texts: tuple[str, ...]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgecut.measure.statistics import burst_medians
 from edgecut.report.drawing import COLOURS, CUT, INK, MUTED, draw
+from edgecut.report.findings import Point
 
 Row = Mapping[str, Any]
 WIDTH = 7.6
@@ -121,16 +122,22 @@ def layers(name: str, operators: Sequence[Mapping[str, Any]]) -> str:
     return draw(name, (WIDTH, 0.8 + 0.28 * len(worst)), paint)
 
 
-def accuracy(name: str, points: Sequence[tuple[str, str, float, float]], measure: str) -> str:
-    """Accuracy over median latency, of (artifact, network, ms, accuracy)."""
+def accuracy(name: str, points: Sequence[Point], measure: str) -> str:
+    """Accuracy over median latency."""
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for artifact, network, median_ms, value in points:
-            axes.plot(median_ms, value, "o", color=COLOURS[network])
+        for one in points:
+            axes.plot(
+                one.median_ms,
+                one.accuracy,
+                MARKS[one.network],
+                color=COLOURS[one.network],
+                fillstyle="full" if one.valid else "none",
+            )
             axes.annotate(
-                artifact,
-                (median_ms, value),
+                one.artifact,
+                (one.median_ms, one.accuracy),
                 xytext=(6, 0),
                 textcoords="offset points",
                 va="center",

@@ -17,6 +17,7 @@ from edgecut.records import Record, kept
 
 Row = Mapping[str, Any]
 MEASURES = ("ap50", "top1")
+SAMPLES = ("bursts_ms", "profiled_ms", "samples_ms", "sustained")
 _MISSING = {
     "bench": "latency: edgecut bench FOLDER",
     "profile": "where the time goes: edgecut profile FOLDER",
@@ -60,6 +61,12 @@ class Bench:
         return ratios
 
     @property
+    def frames(self) -> Sequence[Row]:
+        """Whole frames of a camera loop; none where none ran."""
+        frames: Sequence[Row] = self.record.data["camera_loop"]
+        return frames
+
+    @property
     def environment(self) -> Mapping[str, Any]:
         """The machine's facts."""
         environment: Mapping[str, Any] = self.record.data["environment"]
@@ -98,6 +105,18 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What was both timed and judged: an artifact of the full network or the cut one."""
+
+    artifact: str
+    network: str
+    threads: int
+    median_ms: float
+    accuracy: float
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """Everything that a report tells."""
 
@@ -111,6 +130,7 @@ class Findings:
     benches: tuple[Bench, ...]
     profiles: tuple[Row, ...]
     accuracies: tuple[Row, ...]
+    judged_on: tuple[str, ...]
     missing: tuple[str, ...]
 
     @property
@@ -123,20 +143,40 @@ class Findings:
         """The measure that is drawn."""
         return next((m for m in MEASURES if self.accuracies and m in self.accuracies[0]), "")
 
-    def accuracy_points(self) -> list[tuple[str, str, float, float]]:
-        """(artifact, network, median ms, mean accuracy) of what was both timed and judged."""
+    @property
+    def accuracy_bench(self) -> Bench | None:
+        """The machine whose latencies stand beside the accuracies."""
+        return next((bench for bench in self.benches if not bench.stale), None)
+
+    def accuracy_points(self) -> list[Point]:
+        """What was both timed and judged, with its mean accuracy and the fewest threads.
+
+        The full network is judged in float32, and so only its float32 artifacts have a point.
+        """
         measure, judged = self.accuracy_measure, dict[str, list[float]]()
         for row in self.accuracies:
             value = row.get(measure)
             if value is not None and row["category"] != "overall":
                 judged.setdefault(str(row["what"]), []).append(float(value))
-        benches = [bench for bench in self.benches if not bench.stale]
-        return [
-            (str(row["artifact"]), "cut", row["median_ms"], float(np.mean(judged[row["artifact"]])))
-            for bench in benches[:1]
-            for row in bench.rows
-            if row["network"] == "cut" and row["artifact"] in judged
-        ]
+        schemes = {one["path"]: one["scheme"] for one in self.artifacts}
+        rows = self.accuracy_bench.rows if self.accuracy_bench else ()
+        fewest = min((row["threads"] for row in rows), default=1)
+        points = []
+        for row in rows:
+            whole = row["network"] == "full" and schemes.get(row["artifact"]) == "float32"
+            what = "full" if whole else row["artifact"] if row["network"] == "cut" else ""
+            if row["threads"] == fewest and what in judged:
+                points.append(
+                    Point(
+                        artifact=str(row["artifact"]),
+                        network=str(row["network"]),
+                        threads=fewest,
+                        median_ms=float(row["median_ms"]),
+                        accuracy=float(np.mean(judged[what])),
+                        valid=row["verdict"] == "VALID",
+                    )
+                )
+        return points
 
     def to_json(self) -> dict[str, Any]:
         """The numbers without raw samples, as ``edgecut.page/1``."""
@@ -154,10 +194,21 @@ class Findings:
                     "environment": dict(bench.environment),
                     "rows": [_without_samples(row) for row in bench.rows],
                     "ratios": list(bench.ratios),
+                    "camera_loop": [_without_samples(row) for row in bench.frames],
                 }
                 for bench in self.benches
             ],
+            "profiles": [
+                {
+                    **_without_samples(profile),
+                    "operators": [_without_samples(one) for one in profile["operators"]],
+                }
+                for profile in self.profiles
+            ],
             "accuracies": list(self.accuracies),
+            "judged_on": list(self.judged_on),
+            "refusals": list(self.refusals),
+            "missing": list(self.missing),
         }
 
 
@@ -193,6 +244,7 @@ def gather(folder: Path) -> Findings:
             ),
             profiles=tuple(p for r in fresh["profile"] for p in r.data["profiles"]),
             accuracies=tuple(row for r in fresh["evaluate"][:1] for row in r.data["rows"]),
+            judged_on=tuple(_told(r.data["judged_on"]) for r in fresh["evaluate"][:1]),
             missing=tuple(
                 text.replace("FOLDER", str(folder))
                 for command, text in _MISSING.items()
@@ -218,6 +270,15 @@ def _artifact(one: Row) -> Row:
     }
 
 
+def _told(judged_on: Row) -> str:
+    """What images accuracy was judged on, in a few words."""
+    split = f", split {judged_on['split']}" if judged_on["split"] else ""
+    return (
+        f"{judged_on['images']} images of {judged_on['samples']}{split}, prepared as "
+        f"{judged_on['recipe'] or 'the network says'}"
+    )
+
+
 def _by_kind(reasons: Iterable[str]) -> Iterable[list[str]]:
     """Those that differ in their numbers alone, together."""
     found: dict[str, list[str]] = {}
@@ -232,4 +293,4 @@ def _numbers(reason: str) -> list[float]:
 
 
 def _without_samples(row: Row) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in ("bursts_ms", "sustained")}
+    return {key: value for key, value in row.items() if key not in SAMPLES}

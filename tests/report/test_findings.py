@@ -25,10 +25,18 @@ def test_everything(tmp_path: Path) -> None:
     assert [bench.place for bench in found.benches] == ["0", "1"]
     best = found.benches[0].best
     assert best is not None and best["artifact"] == "toy.int8.tflite"
-    assert found.accuracy_points() == [
+    told = [(p.artifact, p.network, p.median_ms, p.accuracy) for p in found.accuracy_points()]
+    # The full network was judged in float32 alone.
+    assert told == [
+        ("toy.float32.tflite", "full", 4.0, 0.6),
         ("toy.float32.tflite", "cut", 2.5, 0.6),
         ("toy.int8.tflite", "cut", 1.25, 0.5),
     ]
+    assert all(point.valid and point.threads == 1 for point in found.accuracy_points())
+    assert found.judged_on == ("252 images of val, prepared as yolox",)
+    kept = found.to_json()
+    assert [row["frame_ms"] for row in kept["benches"][0]["camera_loop"]] == [10.0, 8.0]
+    assert kept["profiles"] and kept["missing"] == [] and "bursts_ms" not in kept["profiles"][0]
 
 
 def test_what_is_missing_is_told_with_its_command(tmp_path: Path) -> None:

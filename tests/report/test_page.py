@@ -75,8 +75,10 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_numbers_are_there(text: str) -> None:
     read = Reader(text)
-    cells = [row[:3] for row in read.rows]
-    assert ["toy.int8.tflite", "cut", "1.250"] in cells
+    cells = [row[:4] for row in read.rows]
+    assert ["toy.int8.tflite", "cut", "VALID", "1.250"] in cells
+    assert ["toy.int8.tflite", "cut", "1", "VALID", "2.00"] in [row[:5] for row in read.rows]
+    assert "252 images of val" in text
     assert read.json["benches"][1]["device"] == "pi@kitchen"
     assert read.json["benches"][0]["rows"][0]["median_ms"] == 4.0
     assert "bursts_ms" not in read.json["benches"][0]["rows"][0]
@@ -123,7 +125,7 @@ def test_what_spoils_a_profile_is_told(tmp_path: Path) -> None:
     records.keep(tmp_path, "profile", record)
     text = page(gather(tmp_path))
     assert "INVALID" in text and "it was hot" in text and "one part is unmapped" in text
-    assert "delegated" not in text
+    assert "were not delegated" not in text
     cells = [row[1:3] for row in Reader(text).rows]
     assert ["unmapped", "unknown"] in cells and ["added at conv_2", "all"] in cells
 
@@ -185,7 +187,7 @@ def test_a_browser_reads_the_values_back(text: str, tmp_path: Path) -> None:
     read = Reader(dom)
     assert console == ""
     assert read.json == Reader(text).json
-    assert ["toy.float32.tflite", "full", "4.000"] in [row[:3] for row in read.rows]
+    assert ["toy.float32.tflite", "full", "VALID", "4.000"] in [row[:4] for row in read.rows]
 
 
 @needs_browser
