@@ -73,6 +73,8 @@ def _false_positives(axes: Any, rows: list[Row]) -> None:
 
 
 def _latency(axes: Any, rows: list[Row]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     for kind in dict.fromkeys((row["runtime"], row["scheme"]) for row in rows):
         own = [row for row in rows if (row["runtime"], row["scheme"]) == kind]
         x, y = ([row[c] for row in own] for c in ("speedup_macs", "speedup"))
@@ -81,6 +83,10 @@ def _latency(axes: Any, rows: list[Row]) -> None:
     axes.plot([1, most], [1, most], color="gray", lw=0.8, ls=":")
     axes.plot([1, most], [REALISED, REALISED * most], color="gray", lw=0.8, ls="--")
     axes.set(xlabel="MACs, full / cut", ylabel="latency, full / cut", xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _attention(axes: Any, rows: list[Row]) -> None:
