@@ -155,7 +155,7 @@ def test_killed_and_gone_on_with(whole: Trained, data: Path, tmp_path: Path) -> 
     assert "model.onnx" not in names(out)
     command = ["-m", "edgecut", "train", recipe, "--data", data, "--out", out, "--json"]
     child = subprocess.run([sys.executable, *command], env=here, capture_output=True, text=True)
-    stages = ["read data", "read images", "train", "judge", "export"]
+    stages = ["read data", "read images", "train", "find features at rest", "judge", "export"]
     assert (child.returncode, child.stderr.split("\n")) == (0, [f"  {s}" for s in stages] + [""])
     assert json.loads(child.stdout) == whole.metrics
     assert names(out) == FILES
