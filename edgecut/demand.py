@@ -91,12 +91,22 @@ def _need(regions: dict[str, Region], value: ir.Value, region: Region) -> None:
 def _flow(node: ir.Node, wishes: Sequence[Region | None]) -> tuple[Flow, Refusal | None]:
     rule = rule_for(node)
     if rule is None:
-        return _everything(node), _refusal(node, "edgecut has no rule for this operation")
+        reason = "edgecut has no rule for this operation"
+        # Of which all is wanted that there is, no rule could save anything.
+        refused = any(map(_is_partial, node.outputs, wishes))
+        return _everything(node), _refusal(node, reason) if refused else None
     try:
         flow = rule.demand(node, wishes)
     except Unsupported as reason:
         return _everything(node), _refusal(node, str(reason))
     return flow, _refusal(node, flow.stopped) if flow.stopped else None
+
+
+def _is_partial(value: ir.Value, wish: Region | None) -> bool:
+    try:
+        return wish is None or not wish.fitted(shape_of(value)).is_whole
+    except Unsupported:
+        return True
 
 
 def _everything(node: ir.Node) -> Flow:

@@ -21,12 +21,12 @@ def proto_of(
     weights: Mapping[str, np.ndarray] | None = None,
     opset: int = 18,
 ) -> onnx.ModelProto:
-    """An ONNX model of float32 inputs; output shapes are left to inference."""
+    """An ONNX model of float32 inputs; types and shapes of outputs are left to inference."""
     graph = helper.make_graph(
         list(nodes),
         "graph",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+        [onnx.ValueInfoProto(name=n) for n in outputs],
         [numpy_helper.from_array(w, n) for n, w in (weights or {}).items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])

@@ -62,8 +62,19 @@ class Builder:
         """Convolution weights; those of the same shape may be shared."""
         if shape in self.filters and self.share_weights and self.draw(st.booleans()):
             return self.filters[shape]
-        self.filters[shape] = self.weight(conv_weights(*shape, seed=len(self.weights)))
+        array = conv_weights(*shape, seed=len(self.weights))
+        self.filters[shape] = self.weight(self.masked(array))
         return self.filters[shape]
+
+    def masked(self, array: np.ndarray) -> np.ndarray:
+        """Weights of which sometimes a block, or an input channel, is zero."""
+        kind = self.draw(st.sampled_from(["full", "full", "block", "channel"]))
+        if kind == "block":
+            array[: len(array) // 2, array.shape[1] // 2 :] = 0
+            array[len(array) // 2 :, : array.shape[1] // 2] = 0
+        elif kind == "channel":
+            array[:, self.draw(st.integers(0, array.shape[1] - 1))] = 0
+        return array
 
     def numbers(self, *shape: int) -> str:
         """Constant positive numbers."""
@@ -297,7 +308,8 @@ def product(b: Builder) -> None:
         weights = b.filter(columns, shape[-1])
         b.add("Gemm", [x, weights, bias], (shape[0], columns), transB=1)
     else:
-        weights = b.weight(conv_weights(columns, shape[-1], seed=len(b.weights)).T.copy())
+        array = b.masked(conv_weights(columns, shape[-1], seed=len(b.weights)))
+        weights = b.weight(array.T.copy())
         b.add("MatMul", [x, weights], (*shape[:-1], columns))
 
 
@@ -318,19 +330,79 @@ def pad(b: Builder) -> None:
     b.add("Pad", [x, pads], (n, channels + more, height + 1, width + 1))
 
 
+def normalisation(b: Builder) -> None:
+    x = b.value(lambda s: len(s) > 1 and s[-1] > 1)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    kind = b.draw(st.sampled_from(["InstanceNormalization", "LayerNormalization"]))
+    if kind == "LayerNormalization":
+        b.add(kind, [x, b.numbers(shape[-1]), b.numbers(shape[-1])], shape)
+    elif is_image(shape):
+        b.add(kind, [x, b.numbers(shape[1]), b.numbers(shape[1])], shape)
+
+
+def ordering(b: Builder) -> None:
+    x = b.value(lambda s: len(s) > 1)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    if b.draw(st.booleans()):
+        b.add("CumSum", [x, b.weight(np.array(1, np.int64))], shape)
+        return
+    some = b.draw(st.integers(1, shape[1]))
+    b.add("TopK", [x, b.ints(some)], *[(shape[0], some, *shape[2:])] * 2, axis=1)
+    del b.shapes[f"v{b.made - 1}"]  # the places are integers
+
+
+def blocks(b: Builder) -> None:
+    """Channels into pixels, or pixels into channels."""
+    x = b.value(lambda s: is_image(s) and s[2] % 2 == s[3] % 2 == 0)
+    if x is None:
+        return
+    n, channels, height, width = b.shapes[x]
+    if channels % 4 == 0 and b.draw(st.booleans()):
+        mode = b.draw(st.sampled_from(["DCR", "CRD"]))
+        shape = (n, channels // 4, height * 2, width * 2)
+        b.add("DepthToSpace", [x], shape, blocksize=2, mode=mode)
+    else:
+        b.add("SpaceToDepth", [x], (n, channels * 4, height // 2, width // 2), blocksize=2)
+
+
+def overwrite(b: Builder) -> None:
+    """Some places of one axis take other values, or are picked one by one."""
+    x = b.value(lambda s: len(s) > 1)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    if b.draw(st.booleans()):
+        y = b.value(lambda s: s == (1, *shape[1:])) or b.numbers(1, *shape[1:])
+        place = b.weight(np.array([[shape[0] - 1]], np.int64))
+        b.add("ScatterND", [x, place, y], shape)
+        return
+    places = np.random.default_rng(len(b.nodes)).integers(0, shape[1], shape)
+    b.add("GatherElements", [x, b.weight(places)], shape, axis=1)
+
+
+def einsum(b: Builder) -> None:
+    x = b.value(lambda s: len(s) == 3 and prod(s) < 500)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    y = b.value(lambda s: len(s) == 3 and s[0] == shape[0] and s[2] == shape[2]) or x
+    equation, result = "bic,bjc->bij", (shape[0], shape[1], b.shapes[y][1])
+    b.add("Einsum", [x, y], result, equation=equation)
+
+
 def unknown(b: Builder) -> None:
     """Operations that edgecut has no rule for."""
     x = b.value(lambda s: len(s) > 1)
     if x is None:
         return
     shape = b.shapes[x]
-    kind = b.draw(st.sampled_from(["CumSum", "TopK", "LRN"]))
-    if kind == "CumSum":
-        b.add(kind, [x, b.weight(np.array(1, np.int64))], shape)
-    elif kind == "TopK":
-        some = b.draw(st.integers(1, shape[1]))
-        b.add(kind, [x, b.ints(some)], *[(shape[0], some, *shape[2:])] * 2, axis=1)
-        del b.shapes[f"v{b.made - 1}"]  # the places are integers
+    kind = b.draw(st.sampled_from(["Hardmax", "LRN"]))
+    if kind == "Hardmax":
+        b.add(kind, [x], shape, axis=1)
     elif is_image(shape):
         b.add(kind, [x], shape, size=3)
 
@@ -338,7 +410,8 @@ def unknown(b: Builder) -> None:
 STEPS = (
     *(conv, conv, conv, conv_transpose, unary, unary, binary, binary, broadcast, batch_norm),
     *(concat, concat, split, split, slicing, gather, reshape, squeeze, transpose, shuffle),
-    *(anchors, pool, resize, product, softmax, pad, unknown),
+    *(anchors, pool, resize, product, softmax, pad, normalisation, ordering, blocks),
+    *(overwrite, einsum, unknown),
 )
 
 

@@ -17,6 +17,8 @@ _OF_SHAPES = ("Shape", "Size")
 # What makes much of little, so that its size must be known before it is computed.
 _GROWING = ("ConstantOfShape", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile")
 _LATER = "edgecut.later"
+# ONNX infers no shape for the one, and for the other the one that it has, too.
+_SILENT, _ALIKE = "GroupNormalization", "InstanceNormalization"
 
 
 def is_due(proto: onnx.ModelProto) -> bool:
@@ -45,7 +47,18 @@ def with_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
     """
     from onnx import shape_inference
 
-    return shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    silent = [node for node in proto.graph.node if node.op_type == _SILENT]
+    places = [i for i, node in enumerate(proto.graph.node) if node.op_type == _SILENT]
+    for node in silent:
+        node.op_type = _ALIKE
+    try:
+        inferred = shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    finally:
+        for node in silent:
+            node.op_type = _SILENT
+    for i in places:
+        inferred.graph.node[i].op_type = _SILENT
+    return inferred
 
 
 def _foldable(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

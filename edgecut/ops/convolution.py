@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecut.ops.region import Indices, Region, indices
 from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of, sole
+from edgecut.ops.zeros import reached
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -25,8 +26,15 @@ class Conv(OpRule):
         groups = int(attribute(node, "group", 1))
         rows, kept_groups = whole_groups(out.axis(1), shape_of(node.outputs[0])[1], groups)
         channels = members(kept_groups, shape_of(node.inputs[0])[1], groups)
-        needs = (Region((out.axis(0), channels)), Region((rows,)), Region((rows,)))
-        return Flow(inputs=needs[: len(node.inputs)], outputs=(Region((out.axis(0), rows)),))
+        inside = None
+        if groups == 1:
+            channels = inside = reached(node.inputs[1], 1, kept_axis=0, kept=rows)
+        needs = (Region((out.axis(0), channels)), Region((rows, inside)), Region((rows,)))
+        return Flow(
+            inputs=needs[: len(node.inputs)],
+            outputs=(Region((out.axis(0), rows)),),
+            summed=((0, 1), (1, 1)) if inside else None,
+        )
 
     def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
         return regrouped(node, flow)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.ops.region import Indices, Region
+from edgecut.ops.region import Indices, Region, indices
 from edgecut.ops.rule import (
     Example,
     Flow,
@@ -112,6 +112,64 @@ class Expand(OpRule):
             Example(op_type="Expand", inputs=[(3, 1, 4), np.array([2, 3, 5, 4], np.int64)]),
             Example(op_type="Expand", inputs=[(3, 4), np.array([1, 1], np.int64)]),
         )
+
+
+class Tile(OpRule):
+    """Repeat along axes: one that is repeated is needed whole, the others pass demand on."""
+
+    op_types = ("Tile",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        repeats = constant_of(node, 1)
+        once = [] if repeats is None else [i for i, n in enumerate(repeats.tolist()) if n == 1]
+        out = sole(wanted)
+        kept = Region(tuple(w if i in once else None for i, w in enumerate(out.axes)))
+        return Flow(inputs=(kept, Region()), outputs=(kept,))
+
+    def examples(self) -> Sequence[Example]:
+        return (Example(op_type="Tile", inputs=[(3, 4, 2), np.array([1, 2, 1], np.int64)]),)
+
+
+class DepthToSpace(OpRule):
+    """Channels into blocks of pixels: every kept channel has one in each place of a block."""
+
+    op_types = ("DepthToSpace",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out, count = sole(wanted), shape_of(node.outputs[0])[1]
+        places = int(attribute(node, "blocksize", 1)) ** 2
+        shape = (places, count) if attribute(node, "mode", "DCR") == "DCR" else (count, places)
+        inside = Region((None, out.axis(1)) if shape[0] == places else (out.axis(1), None))
+        source, _ = through_reshape(inside, (places * count,), shape)
+        kept = Region((out.axis(0), out.axis(1)))
+        return Flow(inputs=(Region((out.axis(0), source.axis(0))),), outputs=(kept,))
+
+    def examples(self) -> Sequence[Example]:
+        def blocks_of_two(mode: str) -> Example:
+            attributes = {"blocksize": 2, "mode": mode}
+            return Example(op_type="DepthToSpace", inputs=[(1, 12, 2, 3)], attributes=attributes)
+
+        return (blocks_of_two("DCR"), blocks_of_two("CRD"))
+
+
+class SpaceToDepth(OpRule):
+    """Blocks of pixels into channels: channel i holds channel i % C of the input."""
+
+    op_types = ("SpaceToDepth",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out, count = sole(wanted), shape_of(node.inputs[0])[1]
+        total = shape_of(node.outputs[0])[1]
+        chosen = out.axis(1)
+        source = None if chosen is None else indices(i % count for i in chosen)
+        given = source and tuple(i for i in range(total) if i % count in source)
+        return Flow(
+            inputs=(Region((out.axis(0), source)),), outputs=(Region((out.axis(0), given)),)
+        )
+
+    def examples(self) -> Sequence[Example]:
+        attributes = {"blocksize": 2}
+        return (Example(op_type="SpaceToDepth", inputs=[(1, 3, 4, 6)], attributes=attributes),)
 
 
 def through_reshape(

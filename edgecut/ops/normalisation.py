@@ -1,4 +1,4 @@
-"""Normalisations: per channel they pass demand on; over an axis they need all of it."""
+"""Normalisations: per channel they pass demand on; over an axis or a group they need all of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.ops.region import Region
-from edgecut.ops.rule import Example, Flow, OpRule, attribute, shape_of, sole
+from edgecut.ops.convolution import members
+from edgecut.ops.region import Indices, Region, indices
+from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of, sole
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -25,8 +26,7 @@ class BatchNormalization(OpRule):
         return Flow(inputs=(out, *(per_channel,) * 4), outputs=(out,))
 
     def examples(self) -> Sequence[Example]:
-        random = np.random.default_rng(0)
-        numbers = [random.uniform(0.5, 2.0, 6).astype(np.float32) for _ in range(4)]
+        numbers = [_numbers(6) for _ in range(4)]
         return (Example(op_type="BatchNormalization", inputs=[(1, 6, 4, 4), *numbers]),)
 
 
@@ -50,3 +50,104 @@ class Softmax(OpRule):
             Example(op_type="LogSoftmax", inputs=[(2, 5)]),
             Example(op_type="Softmax", inputs=[(2, 3, 4)], attributes={"axis": 1}, opset=11),
         )
+
+
+class InstanceNormalization(OpRule):
+    """Each channel of x (N, C, ...) by its own statistics; scale and bias (C)."""
+
+    op_types = ("InstanceNormalization",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out = sole(wanted)
+        kept, per_channel = Region((out.axis(0), out.axis(1))), Region((out.axis(1),))
+        return Flow(inputs=(kept, per_channel, per_channel), outputs=(kept,))
+
+    def examples(self) -> Sequence[Example]:
+        scale, bias = _numbers(6), _numbers(6)
+        return (Example(op_type="InstanceNormalization", inputs=[(2, 6, 4, 4), scale, bias]),)
+
+
+class GroupNormalization(OpRule):
+    """Groups of channels of x (N, C, ...), kept whole; scale and bias (C)."""
+
+    op_types = ("GroupNormalization",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out, count = sole(wanted), shape_of(node.inputs[0])[1]
+        groups = int(attribute(node, "num_groups", 1))
+        kept_groups, stopped = _groups(out.axis(1), count, groups), None
+        channels = members(kept_groups, count, groups)
+        if Region((channels,)).fitted((count,)) != Region((out.axis(1),)).fitted((count,)):
+            stopped = "GroupNormalization couples the channels of a group"
+        kept, own = Region((out.axis(0), channels)), Region((channels,))
+        return Flow(inputs=(kept, own, own), outputs=(kept,), stopped=stopped)
+
+    def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
+        channels, count = flow.outputs[0].axis(1), shape_of(node.inputs[0])[1]
+        groups = int(attribute(node, "num_groups", 1))
+        kept = _groups(channels, count, groups)
+        return Rewrite() if kept is None else Rewrite(attributes={"num_groups": len(kept)})
+
+    def examples(self) -> Sequence[Example]:
+        return (
+            Example(
+                op_type="GroupNormalization",
+                inputs=[(2, 6, 4, 4), _numbers(6), _numbers(6)],
+                attributes={"num_groups": 2},
+                opset=21,
+            ),
+        )
+
+
+class LayerNormalization(OpRule):
+    """All axes from one on together; scale and bias have their shape, or broadcast to it."""
+
+    op_types = ("LayerNormalization",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out, shape = sole(wanted), shape_of(node.inputs[0])
+        first = int(attribute(node, "axis", -1)) % len(shape)
+        need = Region(tuple(out.axis(i) for i in range(first)))
+        stopped = None
+        if need.fitted(shape) != out.fitted(shape):
+            stopped = f"LayerNormalization couples all from axis {first} on"
+        rest = tuple(None if value is None else Region() for value in node.inputs[1:])
+        outputs = (need,) * len(node.outputs)
+        return Flow(inputs=(need, *rest), outputs=outputs, stopped=stopped)
+
+    def examples(self) -> Sequence[Example]:
+        x = (2, 5, 6)
+        return (
+            Example(op_type="LayerNormalization", inputs=[x, _numbers(6), _numbers(6)]),
+            Example(
+                op_type="LayerNormalization",
+                inputs=[x, _numbers(5, 6)],
+                attributes={"axis": 1},
+            ),
+        )
+
+
+class LpNormalization(OpRule):
+    """Vectors along an axis, divided by their length."""
+
+    op_types = ("LpNormalization",)
+
+    def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
+        out = sole(wanted)
+        axis = int(attribute(node, "axis", -1)) % len(shape_of(node.inputs[0]))
+        need, stopped = out.with_axis(axis, None), None
+        if out.axis(axis) is not None:
+            stopped = f"LpNormalization over axis {axis} couples all of it"
+        return Flow(inputs=(need,), outputs=(need,), stopped=stopped)
+
+    def examples(self) -> Sequence[Example]:
+        return (Example(op_type="LpNormalization", inputs=[(2, 5, 3)], attributes={"axis": 1}),)
+
+
+def _groups(channels: Indices | None, count: int, groups: int) -> Indices | None:
+    """The groups that hold any of these of ``count`` channels."""
+    return None if channels is None else indices(c * groups // count for c in channels)
+
+
+def _numbers(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0.5, 2.0, shape).astype(np.float32)

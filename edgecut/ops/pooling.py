@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 class Pool(OpRule):
     """Pooling of x (N, C, ...): needs the kept channels, everywhere."""
 
-    op_types = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool")
+    op_types = (
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "LpPool",
+        "GlobalLpPool",
+    )
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
@@ -48,13 +55,13 @@ class Reduce(OpRule):
 
     op_types = (
         *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"),
-        *("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"),
+        *("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"),
     )
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
         rank = len(shape_of(node.inputs[0]))
-        reduced = _axes(node, rank)
+        reduced = self._axes(node, rank)
         keepdims = bool(attribute(node, "keepdims", 1))
         position = iter(range(rank))
         need: list[tuple[int, ...] | None] = []
@@ -64,6 +71,16 @@ class Reduce(OpRule):
             need.append(None if i in reduced else out.axis(place))
         axes_input = (Region(),) * (len(node.inputs) - 1)
         return Flow(inputs=(Region(tuple(need)), *axes_input), outputs=(out,))
+
+    @staticmethod
+    def _axes(node: ir.Node, rank: int) -> set[int]:
+        given = attribute(node, "axes", None)
+        if given is None and input_of(node, 1) is not None:
+            axes = constant_of(node, 1)
+            given = None if axes is None else axes.tolist()
+        if not given:
+            return set() if attribute(node, "noop_with_empty_axes", 0) else set(range(rank))
+        return {int(axis) % rank for axis in given}
 
     def examples(self) -> Sequence[Example]:
         x = (2, 5, 3, 4)
@@ -76,11 +93,18 @@ class Reduce(OpRule):
         )
 
 
-def _axes(node: ir.Node, rank: int) -> set[int]:
-    given = attribute(node, "axes", None)
-    if given is None and input_of(node, 1) is not None:
-        axes = constant_of(node, 1)
-        given = None if axes is None else axes.tolist()
-    if not given:
-        return set() if attribute(node, "noop_with_empty_axes", 0) else set(range(rank))
-    return {int(axis) % rank for axis in given}
+class ArgReduce(Reduce):
+    """The place of the largest or the smallest along an axis."""
+
+    op_types = ("ArgMax", "ArgMin")
+
+    @staticmethod
+    def _axes(node: ir.Node, rank: int) -> set[int]:
+        return {int(attribute(node, "axis", 0)) % rank}
+
+    def examples(self) -> Sequence[Example]:
+        x = (2, 5, 3)
+        return (
+            Example(op_type="ArgMax", inputs=[x], attributes={"axis": 1}),
+            Example(op_type="ArgMin", inputs=[x], attributes={"axis": -1, "keepdims": 0}),
+        )

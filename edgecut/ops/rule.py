@@ -22,11 +22,16 @@ class Flow:
     ``inputs`` holds the region that the node needs of each input (None: nothing), ``outputs`` the
     region that it then produces of each output: at least what was wanted. ``stopped`` gives the
     reason where the node needs more than its kept outputs alone would.
+
+    ``summed`` names an axis of two inputs, (input, axis) of each, over which their products are
+    added up, where only a part of it counts. More of it does no harm if both have it: the second
+    input, a constant, is zero there.
     """
 
     inputs: tuple[Region | None, ...]
     outputs: tuple[Region, ...]
     stopped: str | None = None
+    summed: tuple[tuple[int, int], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,6 +110,7 @@ class _Surgery:
         if rule is None:
             self._move(old)
             return
+        flow = self._with_all_there(old, flow)
         rewrite = Rewrite() if self._is_whole(old, flow) else rule.narrow(old, flow)
         selects = bool(rewrite.take) or rewrite.looked_up is not None
         if selects and self._is_untouched(old):
@@ -132,6 +133,18 @@ class _Surgery:
         if rewrite.inputs is not None:
             inputs = [inputs[i] for i in rewrite.inputs]
         self._add(old, inputs, rewrite, flow)
+
+    def _with_all_there(self, old: ir.Node, flow: Flow) -> Flow:
+        """Take all there is of an axis that is summed over: to pick from it would cost a copy."""
+        if flow.summed is None:
+            return flow
+        (i, axis), (j, other) = flow.summed
+        source, inputs = old.inputs[i], list(flow.inputs)
+        assert source is not None
+        there = self._holding(source).region.axis(axis)
+        for place, own in ((i, axis), (j, other)):
+            inputs[place] = (inputs[place] or WHOLE).with_axis(own, there)
+        return replace(flow, inputs=tuple(inputs))
 
     def _is_whole(self, old: ir.Node, flow: Flow) -> bool:
         pairs = [*zip(old.inputs, flow.inputs, strict=True)]

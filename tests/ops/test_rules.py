@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -376,3 +377,65 @@ def test_an_operation_of_another_domain_has_no_rule() -> None:
     assert rule_for(relu) is not None
     relu.domain = "acme"
     assert rule_for(relu) is None
+
+
+# Weights that are zero.
+
+
+def block_diagonal() -> np.ndarray:
+    weights = conv_weights(4, 6)
+    weights[:2, 3:] = weights[2:, :3] = 0
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shape", "weights", "attributes"),
+    [
+        ("Gemm", (1, 6), block_diagonal(), {"transB": 1}),
+        ("Gemm", (6, 1), block_diagonal().T.copy(), {"transA": 1}),
+        ("MatMul", (1, 6), block_diagonal().T.copy(), {}),
+        ("MatMul", (1, 6), block_diagonal().T.copy()[None], {}),
+        ("Conv", (1, 6, 4, 4), block_diagonal()[:, :, None, None], {}),
+    ],
+)
+def test_of_block_diagonal_weights_only_the_block_is_needed(
+    op_type: str, shape: tuple[int, ...], weights: np.ndarray, attributes: dict[str, Any]
+) -> None:
+    network = one(op_type, shape, weights, **attributes)
+    axis = len(network.outputs[0].shape) - 1 if op_type != "Conv" else 1
+    small, need = narrowed(network, {axis: [2, 3]})
+    wanted = need.regions["x"]
+    assert (3, 4, 5) in wanted.axes and not need.refusals
+    assert all(math.prod(s) <= 2 * 6 for s in shapes(small))
+
+
+def test_what_others_need_is_not_picked_from_for_zeros() -> None:
+    """A copy of the input without a channel would cost more than its zero weights."""
+    weights = conv_weights(4, 6, 1, 1)
+    weights[:, 2] = 0
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Conv", ["a", "w"], ["y"]),
+        helper.make_node("Sigmoid", ["a"], ["z"]),
+    ]
+    network = network_of(
+        nodes, inputs={"x": (1, 6, 4, 4)}, outputs=["y", "z"], weights={"w": weights}
+    )
+    small, _ = narrowed(network, {1: [0, 3]})
+    assert [n.op_type for n in small.model.graph] == ["Relu", "Conv", "Sigmoid"]
+    assert filters(small) == (2, 6, 1, 1)
+
+
+def test_rows_of_zeros_leave_one_channel_to_compute_them_from() -> None:
+    weights = conv_weights(4, 6, 1, 1)
+    weights[1] = 0
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Conv", ["a", "w"], ["y"])]
+    network = network_of(nodes, inputs={"x": (1, 6, 4, 4)}, outputs=["y"], weights={"w": weights})
+    small, need = narrowed(network, {1: [1]})
+    assert need.regions["a"].axis(1) == (0,) and filters(small) == (1, 1, 1, 1)
+
+
+def test_an_operation_without_a_rule_is_no_refusal_where_all_of_it_is_wanted() -> None:
+    network = one("LRN", (1, 6, 4, 4), size=3)
+    assert not demand(network, {}).refusals
+    assert narrowed(network, {1: [1]})[1].refusals

@@ -1,0 +1,61 @@
+"""Everything in the zoo, as networks with categories."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from benchmarks.models import SHARED, SUBJECTS, everyday
+from benchmarks.zoo.architectures import TABLE
+from benchmarks.zoo.heads import CATEGORIES, HEADS
+from edgecut.discovery import with_categories
+from edgecut.loaders.torch_program import load_torch
+from edgecut.network import Network
+
+REAL = {"yolox_nano": "detector", "fastestdet": "detector", "efficientnet_lite0": "classifier"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model of the zoo: who wrote it (``source``), what it is, and how to load it."""
+
+    name: str
+    source: str
+    family: str
+    network: Callable[[], Network]
+
+
+def missing() -> list[str]:
+    """The packages that the zoo needs and that are not installed."""
+    return [name for name in ("transformers",) if find_spec(name) is None]
+
+
+def subjects() -> Iterator[Subject]:
+    """All of them; real weights last, where they are at hand."""
+    for name, one in TABLE.items():
+        network = _exported("architectures", name, one.image, one.slots, one.categories)
+        yield Subject(name=name, source="transformers", family=one.family, network=network)
+    for name, head in HEADS.items():
+        network = _exported("heads", name, head.image, head.slots, CATEGORIES)
+        yield Subject(name=name, source="heads", family=head.family, network=network)
+    yield Subject(name="everyday", source="trained", family="nested", network=everyday().network)
+    if SHARED.exists():
+        for name, family in REAL.items():
+            network = SUBJECTS[name]().network
+            yield Subject(name=name, source="trained", family=family, network=network)
+
+
+def _exported(
+    module: str, name: str, image: tuple[int, ...], slots: str, count: int
+) -> Callable[[], Network]:
+    def load() -> Network:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's and the models' own
+            network = load_torch(f"benchmarks.zoo.{module}:{name}", input_shape=image)
+        names = [f"category {i}" for i in range(count)]
+        output = network.outputs[0].name
+        return with_categories(network, names, source="zoo", slots=f"{output}:{slots}")
+
+    return load
