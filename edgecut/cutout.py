@@ -11,8 +11,8 @@ from edgecut.cost import Cost, cost
 from edgecut.demand import Demand, Refusal, demand
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
-from edgecut.ops.region import Region
 from edgecut.passes.narrow import narrow
+from edgecut.scores import EXACT, OTHER, RENORMALISE, masked, renormalised, wanted_of, with_other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,31 +20,31 @@ class Cut:
     """What a cut kept and saved. ``selection`` maps an output to (axis, kept slots)."""
 
     keep: tuple[str, ...]
+    scores: str
     selection: dict[str, tuple[int, tuple[int, ...]]]
     refusals: tuple[Refusal, ...]
     full: Cost
     cut: Cost
 
 
-def cut(network: Network, keep: Sequence[str]) -> tuple[Network, Cut]:
+def cut(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tuple[Network, Cut]:
     """The sub-network for these categories, in the full network's slot order, and what it saved.
 
-    ``keep`` may name parents and exclude: ``edgecut.keep`` has the table.
+    ``keep`` may name parents and exclude: ``edgecut.keep`` has the table; ``edgecut.scores`` has
+    that of ``scores``.
 
     Raises:
-        EdgecutError: ``no-categories``, ``no-attention`` where no gain is left, or what
-            ``CategoryMap.indices`` raises.
+        EdgecutError: ``no-categories``, ``no-attention`` where no gain is left, ``no-softmax``, or
+            what ``CategoryMap.indices`` raises.
     """
-    categories = categories_of(network)
+    full, categories = network, categories_of(network)
     kept = categories.indices(keep, where=network.name)
-    selection = {
-        entry.output: (entry.axis, entry.kept(kept))
-        for entry in categories.outputs
-        if len(entry.kept(kept)) < len(entry.slots)
-    }
-    wanted = {
-        output: Region().with_axis(axis, slots) for output, (axis, slots) in selection.items()
-    }
+    wanted = wanted_of(categories, kept)
+    if wanted and scores == RENORMALISE:
+        network = renormalised(network, wanted)
+    if wanted and scores == OTHER:
+        network, categories = with_other(network, categories, kept)
+        wanted = wanted_of(categories, kept)
     need = demand(network, wanted)
     gains = _gains_of(network, need)
     small = narrow(network, need, wanted, inputs=[gains.input] if gains else [])
@@ -53,11 +53,30 @@ def cut(network: Network, keep: Sequence[str]) -> tuple[Network, Cut]:
     )
     return small, Cut(
         keep=tuple(categories.names[i] for i in kept),
-        selection=selection,
+        scores=scores,
+        selection={
+            entry.output: (entry.axis, entry.kept(kept))
+            for entry in categories.outputs
+            if entry.output in wanted
+        },
         refusals=need.refusals,
-        full=cost(network),
+        full=cost(full),
         cut=cost(small),
     )
+
+
+def reference(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> Network:
+    """The full network of which a cut gives the kept slots: under such scores, its numbers.
+
+    Raises:
+        EdgecutError: as ``cut``.
+    """
+    categories = categories_of(network)
+    kept = categories.indices(keep, where=network.name)
+    wanted = wanted_of(categories, kept)
+    if wanted and scores == RENORMALISE:
+        return masked(network, wanted)
+    return with_other(network, categories, kept)[0] if wanted and scores == OTHER else network
 
 
 def _gains_of(network: Network, need: Demand) -> Attention | None:

@@ -17,6 +17,7 @@ from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
 from edgecut.network import Network
 from edgecut.runtimes import RunningArtifact, open_runtime, ports_of
+from edgecut.scores import EXACT
 from edgecut.source import SampleSource, Source, TargetSource, load
 from edgecut.target import Target, read_target
 
@@ -35,6 +36,8 @@ class OpenBundle:
     folder: Path
     network: Network
     artifacts: tuple[Artifact, ...]
+    keep: tuple[str, ...]
+    scores: str
     selection: Selection
     source: Source
     source_given: bool
@@ -134,6 +137,8 @@ def _opened(
         folder=folder,
         network=network,
         artifacts=artifacts,
+        keep=tuple(str(name) for name in report["keep"]),
+        scores=str(report.get("scores", EXACT)),
         selection={
             name: (int(axis), tuple(int(slot) for slot in slots))
             for name, (axis, slots) in report["selection"].items()

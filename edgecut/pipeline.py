@@ -34,6 +34,7 @@ from edgecut.progress import Tell, nobody
 from edgecut.recipe import Recipe, embedded
 from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.samples import Samples
+from edgecut.scores import EXACT
 from edgecut.source import SampleSource, Source, TargetSource, load, recipe_of
 from edgecut.synthetic import draw
 from edgecut.synthetic.draw import Drawn
@@ -102,6 +103,7 @@ def cut(
     source: Source,
     *,
     keep: Sequence[str],
+    scores: str = EXACT,
     samples: SampleSource | None = None,
     tell: Tell = nobody,
 ) -> CutResult:
@@ -110,20 +112,22 @@ def cut(
     Args:
         source: the model.
         keep: names of the categories to keep.
+        scores: what they are behind a softmax; ``edgecut.scores`` has the table.
         samples: images to check on; random input without.
         tell: told of progress: stage, done, total (0 where unknown).
 
     Raises:
-        EdgecutError: ``cut-not-exact``, or what the stages raise.
+        EdgecutError: ``cut-not-exact``, ``tidy-not-exact``, or what the stages raise.
     """
     tell("load", 0, 0)
     full = load(source)
     tell("cut", 0, 0)
-    small, saved = cutout.cut(full, keep)
+    small, saved = cutout.cut(full, keep, scores=scores)
     # Before tidy, which folds away what synthetic samples are chosen by.
     settled, drawn = samples.settled(small, tell) if samples else (None, None)
     small = attend.embed(discovery.embed(tidy(small)))
-    check = _check_cut(full, small, saved.selection, settled, tell)
+    expected = cutout.reference(full, keep, scores=scores)
+    check = _check_cut(expected, small, saved.selection, settled, tell)
     require_exact(check, full.name)
     return CutResult(
         full=full,
@@ -141,6 +145,7 @@ def build(
     *,
     keep: Sequence[str],
     out: Path,
+    scores: str = EXACT,
     samples: SampleSource | None = None,
     targets: Sequence[str] = DEFAULT_TARGETS,
     schemes: Sequence[str] | None = None,
@@ -152,6 +157,7 @@ def build(
         source: the model.
         keep: names of the categories to keep.
         out: the folder; written whole or not at all.
+        scores: what they are behind a softmax; ``edgecut.scores`` has the table.
         samples: images, or synthetic ones, to calibrate int8 and to check with. A network that
             edgecut trained is calibrated with synthetic ones by default.
         targets: names of targets, or paths of their ``.toml`` files.
@@ -167,7 +173,7 @@ def build(
     jobs, notes = _jobs(_read_targets(targets), schemes, samples)
     source.require_outside(out)
     with bundle.new_folder(out) as folder:
-        result = cut(source, keep=keep, samples=samples, tell=tell)
+        result = cut(source, keep=keep, scores=scores, samples=samples, tell=tell)
         samples = result.samples
         result.network.write(folder / bundle.CUT)
         calibration = samples.open(result.network) if samples else None
@@ -213,7 +219,8 @@ def verify(
     if chosen is not None and chosen.is_synthetic:
         warnings.warn("checked on synthetic pictures, not on images", EdgecutWarning, stacklevel=2)
         chosen, _ = chosen.settled(full, tell)
-    check = _check_cut(full, opened.network, opened.selection, chosen, tell)
+    expected = cutout.reference(full, opened.keep, scores=opened.scores)
+    check = _check_cut(expected, opened.network, opened.selection, chosen, tell)
     built = _verify_all(folder, opened.network, opened.artifacts, chosen, tell)
     return check, built
 
@@ -236,8 +243,24 @@ def _check_cut(
     samples: SampleSource | None,
     tell: Tell,
 ) -> Verification:
+    """The cut against the full network, both tidied: folding moves the last digits of both alike.
+
+    Raises:
+        EdgecutError: ``tidy-not-exact`` where tidying changes more of the full network than that.
+    """
+    tidied = tidy(full)
+    inputs = _counted(check_inputs(full, samples), tell, "check what tidying changes")
+    with running(full) as before, running(tidied) as after:
+        folded = verify_artifact(before, after, inputs, "float32")
+    if not folded.passed:
+        raise EdgecutError(
+            f"tidying changes {full.name} by {folded.worst:.2g} of the largest value "
+            f"(tolerance {folded.tolerance:.0e}; {folded.where})",
+            code="tidy-not-exact",
+            hint="onnxsim folds it wrongly: please report the model",
+        )
     inputs = _counted(check_inputs(full, samples), tell, "check the cut")
-    with running(full) as whole, running(small) as part:
+    with running(tidied) as whole, running(small) as part:
         return verify_cut(whole, part, selection, inputs, inputs=gains_taken(full, small))
 
 
@@ -382,6 +405,7 @@ def _report(result: CutResult, built: Sequence[Built], notes: Sequence[str]) -> 
     return {
         "schema": bundle.REPORT_SCHEMA,
         "keep": list(result.cut.keep),
+        "scores": result.cut.scores,
         "cost": {
             "full": bundle.cost_to_json(result.cut.full),
             "cut": bundle.cost_to_json(result.cost),

@@ -17,7 +17,7 @@ PACKAGE = Path(edgecut.__file__).parent
 # Each room may import from those above it in this list; those of one line do not know each other,
 # except where NEIGHBOURS says so.
 LEVELS = (
-    {"errors", "progress", "quiet", "schemas"},
+    {"errors", "finite_json", "progress", "quiet", "schemas"},
     {"attention", "saving", "shipped", "table", "taxonomy"},
     {"calibration", "keep", "taxonomy_file"},
     {"agreement", "artifact", "categories", "network", "device", "tflite_file"},
@@ -30,6 +30,7 @@ LEVELS = (
         *("demand", "discovery", "emitters", "evaluation", "loaders"),
         *("measure", "passes", "quantise", "remote", "verification"),
     },
+    {"scores"},
     {"cutout", "source", "bundle", "produce", "nested"},
     {"branch_cost", "opened", "probe", "records", "node_categories"},
     {"roofs"},

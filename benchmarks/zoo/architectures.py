@@ -132,7 +132,7 @@ TABLE: dict[str, Architecture] = {
     "mobilenet_v1": _classifier("MobileNetV1", depth_multiplier=0.25),
     "mobilenet_v2": _classifier("MobileNetV2", depth_multiplier=0.35),
     "efficientnet": _classifier(
-        "EfficientNet", width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=384
+        "EfficientNet", width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=320
     ),
     "textnet": _classifier("TextNet"),
     "hgnet_v2": _classifier("HGNetV2"),

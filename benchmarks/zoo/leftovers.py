@@ -1,9 +1,8 @@
 """What a cut should have removed and did not, found without edgecut's rules: by brute force.
 
-Every channel that a convolution or a matrix product gives is scaled by 0, then by -1, while the
-network runs on random input. Where neither changes any output, nothing reads the channel, and it
-need not be there. Channels that the network treats alike by its nature (a shift that softmax
-ignores) are not found so, since their scale counts.
+Every channel that a convolution or a matrix product gives is scaled by 0, by -1 and by 1000, while
+the network runs on random input. Where none of it changes any output, nothing reads the channel,
+and it need not be there.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecut.network import Network
 
 AXES = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": -1}
-SCALES = (0.0, -1.0)
+SCALES = (0.0, -1.0, 1000.0)
 
 
 def leftovers(network: Network) -> list[str]:

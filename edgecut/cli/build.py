@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @options.as_json
 def command(
     keep: str,
+    scores: str,
     samples: str | None,
     recipe: str | None,
     split: str | None,
@@ -71,6 +72,7 @@ def command(
         result = pipeline.build(
             options.source_of(**model),
             keep=options.names_of(keep),
+            scores=scores,
             out=Path(out),
             samples=chosen,
             targets=targets or pipeline.DEFAULT_TARGETS,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.as_json
 def command(
     keep: str,
+    scores: str,
     samples: str | None,
     recipe: str | None,
     split: str | None,
@@ -44,7 +45,11 @@ def command(
     chosen = options.samples_of(samples, recipe, split, images, limit=16)
     with render.progress() as tell:
         result = pipeline.cut(
-            options.source_of(**model), keep=options.names_of(keep), samples=chosen, tell=tell
+            options.source_of(**model),
+            keep=options.names_of(keep),
+            scores=scores,
+            samples=chosen,
+            tell=tell,
         )
         _write(path, result)
     if json_:
@@ -63,6 +68,7 @@ def summary(result: CutResult) -> dict[str, Any]:
     return {
         "schema": "edgecut.cut/1",
         "keep": list(result.cut.keep),
+        "scores": result.cut.scores,
         "cost": {"full": asdict(result.cut.full), "cut": asdict(result.cost)},
         "cut_check": {**result.check.to_json(), "input": result.checked_on},
         "refusals": [asdict(refusal) for refusal in result.cut.refusals],

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 @options.model
 @click.option("--keep", metavar="NAMES", help=f"Show what keeping these would cost, {options.KEEP}")
 @click.option("--each", is_flag=True, help="Show what keeping each single category would cost.")
+@options.scores
 @options.attention
 @options.as_json
-def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
+def command(keep: str | None, each: bool, scores: str, json_: bool, **model: Any) -> None:
     """Show MODEL's inputs and outputs, which slots belong to which category, and the cost.
 
     MODEL is an .onnx or .pt2 file, or MODULE:FACTORY of a PyTorch model.
@@ -35,7 +36,7 @@ def command(keep: str | None, each: bool, json_: bool, **model: Any) -> None:
     lists = [options.names_of(keep)] if keep is not None else []
     if each:
         lists += [[name] for name in cutout.categories_of(network).names]
-    cuts = [cutout.cut(network, names)[1] for names in lists]
+    cuts = [cutout.cut(network, names, scores=scores)[1] for names in lists]
     if json_:
         render.print_json(
             {

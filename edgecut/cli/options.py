@@ -20,14 +20,12 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON to stdo
 KEEP = "separated by commas: car, 'vehicle/*', '!dog', ..."
 keep = click.option("--keep", required=True, metavar="NAMES", help=f"Categories to keep, {KEEP}")
 
-# One way so far; the option names it, and keeps its place for others.
 scores = click.option(
     "--scores",
-    type=click.Choice(["exact"]),
+    type=click.Choice(["exact", "renormalised", "other"]),
     default="exact",
     show_default=True,
-    expose_value=False,
-    help="Scores of the kept categories: those of the full network.",
+    help="Behind a softmax: the full network's, over what is kept, or with a slot for the rest.",
 )
 
 

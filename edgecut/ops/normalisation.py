@@ -14,6 +14,9 @@ from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+RENORMALISED = "edgecut.renormalised"
+"""A mark on a node, by which ``edgecut.scores`` says what a softmax is to run over."""
+
 
 class BatchNormalization(OpRule):
     """Inference-time batch normalisation over axis 1: scale, bias, mean, variance (C)."""
@@ -31,12 +34,17 @@ class BatchNormalization(OpRule):
 
 
 class Softmax(OpRule):
-    """Softmax and its logarithm: every output along the axis needs every input along it."""
+    """Softmax and its logarithm: every output along the axis needs every input along it.
+
+    One that is marked ``RENORMALISED`` is meant to run over what is left.
+    """
 
     op_types = ("Softmax", "LogSoftmax")
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
+        if RENORMALISED in node.metadata_props:
+            return Flow(inputs=(out,), outputs=(out,))
         axis = int(attribute(node, "axis", -1)) % len(shape_of(node.inputs[0]))
         need = out.with_axis(axis, None)
         stopped = None

@@ -53,7 +53,7 @@ class Pool(OpRule):
 class Reduce(OpRule):
     """Reductions: all of the reduced axes, the wanted part of the others."""
 
-    op_types = (
+    op_types: tuple[str, ...] = (
         *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"),
         *("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"),
     )

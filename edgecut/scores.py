@@ -1,0 +1,208 @@
+"""What the scores of kept categories are to be, where a softmax couples them with the others.
+
+- ``exact``: the full network's numbers. The softmax and all before it stay whole.
+- ``renormalised``: a softmax over the kept slots alone. It can be cut; the ranking of what is kept
+  stays, and every probability rises by what the dropped categories had.
+- ``other``: the full network's numbers, and one slot more with the summed probability of all that
+  was cut, so that a device can tell that it sees something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecut import edit
+from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.demand import Demand, demand, key
+from edgecut.errors import EdgecutError
+from edgecut.network import Network
+from edgecut.ops.normalisation import RENORMALISED, Softmax
+from edgecut.ops.region import Region
+from edgecut.ops.rule import attribute, op_of, shape_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+EXACT, RENORMALISE, OTHER = "exact", "renormalised", "other"
+SCORES = (EXACT, RENORMALISE, OTHER)
+_MOVES = ("Concat", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+
+Wanted = Mapping[str, Region]
+
+
+def wanted_of(categories: CategoryMap, kept: Sequence[int]) -> dict[str, Region]:
+    """The region of each output that a task needs; outputs that it needs whole do not appear."""
+    slots = {
+        entry.output: (entry.axis, entry.kept(kept), entry.slots) for entry in categories.outputs
+    }
+    return {
+        output: Region().with_axis(axis, some)
+        for output, (axis, some, every) in slots.items()
+        if len(some) < len(every)
+    }
+
+
+def renormalised(network: Network, wanted: Wanted) -> Network:
+    """The network whose softmaxes over categories let the cut pass, each over what is left.
+
+    Raises:
+        EdgecutError: ``no-softmax``.
+    """
+    places = set(_coupled(network, wanted))
+    if not places:
+        raise _no_softmax(network)
+    model = network.editable()
+    for node in model.graph:
+        if key(node) in places:
+            node.metadata_props[RENORMALISED] = "yes"
+    return network.evolve(model, RENORMALISE)
+
+
+def masked(network: Network, wanted: Wanted) -> Network:
+    """The whole network as ``renormalised`` means it: to a softmax, what is cut is never there.
+
+    Raises:
+        EdgecutError: ``no-softmax``.
+    """
+    places = set(_coupled(network, wanted))
+    need = demand(renormalised(network, wanted), wanted)
+    model = network.editable()
+    for node in list(model.graph):
+        if key(node) in places:
+            _mask(model.graph, node, need.flows[key(node)].outputs[0])
+    return network.evolve(model, "mask")
+
+
+def with_other(
+    network: Network, categories: CategoryMap, kept: Sequence[int]
+) -> tuple[Network, CategoryMap]:
+    """The network whose softmaxed outputs hold the kept slots and a last one for the others.
+
+    Where an output has the categories several times, as anchors do, each time gets its own.
+
+    Raises:
+        EdgecutError: ``no-softmax`` where no output holds probabilities of a softmax as they are.
+    """
+    model, entries = network.editable(), list(categories.outputs)
+    for i, entry in enumerate(entries):
+        if len(entry.kept(kept)) < len(entry.slots) and _is_probability(network, entry):
+            entries[i] = _add_other(model.graph, entry, kept)
+    if entries == list(categories.outputs):
+        raise _no_softmax(network)
+    told = replace(categories, outputs=tuple(entries))
+    return network.evolve(model, OTHER, categories=told), told
+
+
+def _coupled(network: Network, wanted: Wanted) -> Iterator[str]:
+    """The softmaxes that stop the cut, and do not stop where everything is kept."""
+    idle = demand(network, {})
+    asked = demand(network, wanted)
+    for name, flow in asked.flows.items():
+        if flow.stopped and not idle.flows[name].stopped and name in _softmaxes(network):
+            yield name
+
+
+def _softmaxes(network: Network) -> set[str]:
+    return {key(node) for node in network.model.graph if op_of(node) in Softmax.op_types}
+
+
+def _mask(graph: ir.Graph, node: ir.Node, kept: Region) -> None:
+    source = node.inputs[0]
+    assert source is not None
+    shape = shape_of(source)
+    axis = int(attribute(node, "axis", -1)) % len(shape)
+    bias = np.full(shape[axis], -np.inf, np.float32)
+    bias[list(kept.axis(axis) or range(shape[axis]))] = 0
+    sizes = [1] * len(shape)
+    sizes[axis] = shape[axis]
+    name = f"{source.name}/mask"
+    mask = edit.constant(graph, name, bias.reshape(sizes))
+    masked_input = edit.insert(graph, node, "Add", [source, mask], like=source, name=name)
+    node.replace_input_with(0, masked_input)
+
+
+def _is_probability(network: Network, entry: OutputSlots) -> bool:
+    """Whether nothing but moves lies between the slots of an output and softmaxes over them."""
+    one = tuple(i for i, owner in enumerate(entry.slots) if owner == 0)
+    need = demand(network, {entry.output: Region().with_axis(entry.axis, one)})
+    (value,) = (v for v in network.model.graph.outputs if v.name == entry.output)
+    ends = list(_ends(value, need))
+    return bool(ends) and all(
+        node is not None and op_of(node) == "Softmax" and need.flows[key(node)].stopped
+        for node in ends
+    )
+
+
+def _ends(value: ir.Value, need: Demand) -> Iterator[ir.Node | None]:
+    """The nodes behind the moves that an output is made of, as far as anything needs them."""
+    node = value.producer()
+    if node is None or op_of(node) not in _MOVES:
+        yield node
+        return
+    regions = need.flows[key(node)].inputs
+    # What lies behind the first input of a reshape is its shape.
+    sources = list(zip(node.inputs, regions, strict=True))
+    for source, region in sources if op_of(node) == "Concat" else sources[:1]:
+        if source is not None and region is not None:
+            yield from _ends(source, need)
+
+
+def _add_other(graph: ir.Graph, entry: OutputSlots, kept: Sequence[int]) -> OutputSlots:
+    """Put the kept slots and the sum of the others in the place of an output."""
+    place = next(i for i, v in enumerate(graph.outputs) if v.name == entry.output)
+    whole = graph.outputs[place]
+    whole.name = f"{entry.output}/all"
+    times = entry.slots.count(0)
+    size = len(entry.slots) // times
+    parts: list[ir.Value] = []
+    slots: list[int | None] = []
+    for time in range(times):
+        here = range(time * size, (time + 1) * size)
+        stay = [i for i in here if i in set(entry.kept(kept))]
+        parts.append(_picked(graph, whole, stay, entry.axis))
+        cut = _picked(graph, whole, [i for i in here if i not in set(stay)], entry.axis)
+        axes = edit.constant(graph, "axes", np.array([entry.axis], np.int64))
+        parts.append(_appended(graph, "ReduceSum", [cut, axes], whole, entry.axis, 1))
+        slots += [*(entry.slots[i] for i in stay), None]
+    joined = _appended(graph, "Concat", parts, whole, entry.axis, len(slots), {"axis": entry.axis})
+    joined.name = entry.output
+    graph.outputs[place] = joined
+    reason = f"{entry.reason}; the last is the sum of all that was cut"
+    return replace(entry, slots=tuple(slots), reason=reason)
+
+
+def _picked(graph: ir.Graph, value: ir.Value, places: Sequence[int], axis: int) -> ir.Value:
+    where = edit.constant(graph, "slots", np.array(places, np.int64))
+    return _appended(graph, "Gather", [value, where], value, axis, len(places), {"axis": axis})
+
+
+def _appended(
+    graph: ir.Graph,
+    op_type: str,
+    inputs: Sequence[ir.Value],
+    like: ir.Value,
+    axis: int,
+    size: int,
+    attributes: Mapping[str, int] | None = None,
+) -> ir.Value:
+    """A new last node, whose output is like another value but for its size on one axis."""
+    import onnx_ir as ir
+
+    shape = list(shape_of(like))
+    shape[axis] = size
+    name = edit.fresh(f"{like.name}/{op_type}", edit.value_names(graph))
+    output = ir.Value(name=name, shape=ir.Shape(shape), type=like.type)
+    graph.append(ir.node(op_type, inputs, attributes or {}, outputs=[output], name=name))
+    return output
+
+
+def _no_softmax(network: Network) -> EdgecutError:
+    return EdgecutError(
+        f"no softmax couples the categories of {network.name}",
+        code="no-softmax",
+        hint="leave --scores out: its scores stand by themselves, and are exact after the cut",
+    )
