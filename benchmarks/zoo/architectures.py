@@ -65,6 +65,15 @@ SPEECH = {
     "num_conv_pos_embedding_groups": 4,
     "vocab_size": CATEGORIES,
 }
+HGNET = {
+    "embedding_size": 8,
+    "hidden_sizes": [16, 24, 32, 48],
+    "stem_channels": [3, 8, 8],
+    "stage_in_channels": [8, 16, 24, 32],
+    "stage_mid_channels": [8, 12, 16, 24],
+    "stage_out_channels": [16, 24, 32, 48],
+    "stage_numb_of_layers": [2, 2, 2, 2],
+}
 BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet": ("ResNet", {**WIDTHS, "embedding_size": 16, "layer_type": "basic"}),
     "rt_resnet": ("RTDetrResNet", {**WIDTHS, "embedding_size": 16, "layer_type": "basic"}),
@@ -132,10 +141,14 @@ TABLE: dict[str, Architecture] = {
     "mobilenet_v1": _classifier("MobileNetV1", depth_multiplier=0.25),
     "mobilenet_v2": _classifier("MobileNetV2", depth_multiplier=0.35),
     "efficientnet": _classifier(
-        "EfficientNet", width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=320
+        "EfficientNet",
+        width_coefficient=0.25,
+        depth_coefficient=0.3,
+        hidden_dim=320,
+        pooling_type="max",
     ),
-    "textnet": _classifier("TextNet"),
-    "hgnet_v2": _classifier("HGNetV2"),
+    "textnet": _classifier("TextNet", hidden_sizes=[8, 12, 16, 24, 32], stem_out_channels=8),
+    "hgnet_v2": _classifier("HGNetV2", **HGNET),
     "poolformer": _classifier("PoolFormer", **WIDTHS),
     "vit": _classifier("ViT", **VIT),
     "deit": _classifier("DeiT", **VIT),

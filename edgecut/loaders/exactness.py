@@ -25,16 +25,16 @@ def check_exact(original: bytes, network: Network, where: str) -> None:
     Raises:
         EdgecutError: ``load-not-exact``.
     """
-    feeds = _random_feeds(network)
+    feeds = random_feeds(network)
     try:
-        expected = _run(original, feeds)
+        expected = run(original, feeds)
     except Exception:  # ONNX Runtime raises many kinds
         return
     try:
-        wrong = _first_difference(_run(network.to_bytes(), feeds), expected)
+        wrong = first_difference(run(network.to_bytes(), feeds), expected)
     except Exception as error:
         wrong = f"ONNX Runtime no longer runs it ({str(error).splitlines()[0][:200]})"
-    if wrong is not None and _first_difference(_run(original, feeds), expected) is None:
+    if wrong is not None and first_difference(run(original, feeds), expected) is None:
         raise EdgecutError(
             f"{where} does not survive loading: {wrong}",
             code="load-not-exact",
@@ -42,7 +42,8 @@ def check_exact(original: bytes, network: Network, where: str) -> None:
         )
 
 
-def _random_feeds(network: Network) -> dict[str, NDArray[Any]]:
+def random_feeds(network: Network) -> dict[str, NDArray[Any]]:
+    """One random input, the same every time: normal, or 0 and 1 for integers."""
     random = np.random.default_rng(0)
     return {
         spec.name: random.standard_normal(spec.shape).astype(spec.dtype)
@@ -52,7 +53,8 @@ def _random_feeds(network: Network) -> dict[str, NDArray[Any]]:
     }
 
 
-def _run(model: bytes, feeds: dict[str, NDArray[Any]]) -> Arrays:
+def run(model: bytes, feeds: dict[str, NDArray[Any]]) -> Arrays:
+    """All outputs of a serialised model, from ONNX Runtime."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -64,18 +66,21 @@ def _run(model: bytes, feeds: dict[str, NDArray[Any]]) -> Arrays:
     return outputs
 
 
-def _first_difference(got: Arrays, expected: Arrays) -> str | None:
+def first_difference(got: Arrays, expected: Arrays, *, share: float = TOLERANCE) -> str | None:
+    """What is other than expected, by more than a share of an output's largest magnitude."""
+    if len(got) != len(expected):
+        return f"there are {len(got)} outputs instead of {len(expected)}"
     for i, (a, b) in enumerate(zip(got, expected, strict=True)):
         if np.shape(a) != np.shape(b):
             return f"output {i} has the shape {np.shape(a)} instead of {np.shape(b)}"
-        if not _is_close(np.asarray(a), np.asarray(b)):
+        if not _is_close(np.asarray(a), np.asarray(b), share):
             return f"output {i} has other values"
     return None
 
 
-def _is_close(a: NDArray[Any], b: NDArray[Any]) -> bool:
+def _is_close(a: NDArray[Any], b: NDArray[Any], share: float) -> bool:
     if b.dtype.kind != "f":
         return np.array_equal(a, b)
-    share = max(TOLERANCE, 4 * float(np.finfo(b.dtype).eps))
+    share = max(share, 4 * float(np.finfo(b.dtype).eps))
     largest = np.max(np.abs(b), where=np.isfinite(b), initial=0)
     return np.allclose(a, b, rtol=0, atol=share * float(largest), equal_nan=True)

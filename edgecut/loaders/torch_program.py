@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.loaders.exactness import first_difference, random_feeds, run
 from edgecut.loaders.onnx_file import from_proto
 from edgecut.network import Network, digest_of
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET = 18
+EXPORT_TOLERANCE = 1e-3  # of an output's largest magnitude: two libraries, and deep networks
 _LATER = "edgecut.later"
 
 
@@ -40,7 +42,8 @@ def load_torch(
 
     Raises:
         EdgecutError: ``missing-package``, ``untrusted-pickle``, ``missing-model``,
-            ``bad-factory``, ``bad-weights``, ``missing-input-shape``, ``export-failed``.
+            ``bad-factory``, ``bad-weights``, ``missing-input-shape``, ``export-failed``,
+            ``export-not-exact``.
     """
     torch = _torch()
     if source.endswith(".pt2"):
@@ -60,7 +63,31 @@ def load_torch(
         program = _attempt("export", source, lambda: torch.export.export(module.eval(), (image,)))
     proto = _to_onnx(torch, program, source)
     digest = digest_of(proto.SerializeToString(deterministic=True))
-    return from_proto(proto, name=name, where=source, digest=digest)
+    network = from_proto(proto, name=name, where=source, digest=digest)
+    _check_export(torch, program, network, source)
+    return network
+
+
+def _check_export(torch: Any, program: Any, network: Network, source: str) -> None:
+    """Refuse an export that gives other numbers than PyTorch does, on one random input.
+
+    Raises:
+        EdgecutError: ``export-not-exact``.
+    """
+    feeds = random_feeds(network)
+    given = [torch.from_numpy(feeds[spec.name]) for spec in network.inputs]
+    with torch.no_grad():
+        found = _attempt("run", source, lambda: program.module()(*given))
+    leaves = torch.utils._pytree.tree_leaves(found)
+    expected = [leaf.numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    got = list(run(network.to_bytes(), feeds))
+    wrong = first_difference(got, expected, share=EXPORT_TOLERANCE)
+    if wrong is not None:
+        raise EdgecutError(
+            f"{source} is not what was exported: {wrong} in ONNX Runtime than in PyTorch",
+            code="export-not-exact",
+            hint="an operation that is exported wrongly: export it to ONNX by other means",
+        )
 
 
 def _torch() -> Any:

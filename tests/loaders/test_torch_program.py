@@ -161,3 +161,25 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingPackage) as error:
         load_torch("nets:net", input_shape=SHAPE)
     assert "edgecut[torch]" in str(error.value.hint)
+
+
+def test_an_export_that_gives_other_numbers_is_refused(
+    torch,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    from onnx import numpy_helper
+
+    from edgecut.loaders import torch_program
+
+    exported = torch_program._to_onnx
+
+    def spoilt(*arguments: object) -> object:
+        proto = exported(*arguments)  # type: ignore[arg-type]
+        (weights,) = (w for w in proto.graph.initializer if list(w.dims) == [4, 3, 3, 3])
+        array = 1.01 * numpy_helper.to_array(weights)
+        weights.CopyFrom(numpy_helper.from_array(array.astype(np.float32), weights.name))
+        return proto
+
+    monkeypatch.setattr(torch_program, "_to_onnx", spoilt)
+    assert "PyTorch" in refused("export-not-exact", f"{source}:net", input_shape=SHAPE)
