@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import taken_on
 from benchmarks.models import yolox_nano
 
 
@@ -31,6 +32,7 @@ def run(*, help_runs: int) -> dict[str, Any]:
         build_s = _seconds(command)
     return {
         "schema": "edgecut.build-cost/1",
+        **taken_on(),
         "help_s": {"median": statistics.median(helps), "max": max(helps), "runs": help_runs},
         "build_s": build_s,
         "build_samples": where.limit,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import taken_on
 from benchmarks.models import yolox_nano
 from edgecut import cutout
 from edgecut.network import Network
@@ -43,7 +44,8 @@ def run(*, photos: int) -> dict[str, Any]:
         {"runtime": a, "against": b, "max_relative_error": _apart(found[a], found[b])}
         for a, b in pairs
     ]
-    return {"schema": "edgecut.drift/1", "model": "yolox_nano", "images": photos, "rows": rows}
+    about = {"schema": "edgecut.drift/1", "model": "yolox_nano", "images": photos}
+    return {**about, **taken_on(), "rows": rows}
 
 
 def _on_target(network: Network, target: str, photos: list[np.ndarray]) -> list[np.ndarray]:

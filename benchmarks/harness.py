@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,11 +27,14 @@ from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.machine import taken_on
 from edgecut import device
 from edgecut.cutout import cut
 from edgecut.measure import asking
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Measurement, measure, ratio
+from edgecut.measure.latency import measure
+from edgecut.measure.measurement import Measurement
+from edgecut.measure.ratio import ratio
 from edgecut.network import Network, digest_of
 from edgecut.passes.tidy import tidy
 from edgecut.produce import produce
@@ -72,6 +76,7 @@ def run(*, keep: Sequence[str], seconds: float, rounds: int, runs: int) -> dict[
         }
         return {
             "schema": "edgecut.harness/1",
+            **taken_on(),
             "own_ns": _own_ns(),
             "tools": [
                 _beside(found["tflite"]["full"], _litert_benchmark, seconds, rounds),
@@ -107,21 +112,22 @@ def _written(stem: Path, network: Network, target: str) -> Contender:
 def _beside(one: Contender, tool: Any, seconds: float, rounds: int) -> dict[str, Any]:
     """Medians of ours and of the runtime's own tool in turn, on the same file."""
     ours, theirs = [], []
-    reasons: list[str] = []
     for _ in range(rounds):
-        (measured,) = measure([one], duration_s=seconds)
-        ours.append(measured.median_ms)
-        reasons += measured.reasons
+        ours += measure([one], duration_s=seconds)
         theirs.append(tool(one.path, seconds))
-    ratios = np.array(ours) / np.array(theirs)
+    ratios = np.array([measured.median_ms for measured in ours]) / np.array(theirs)
     return {
         "tool": tool.__name__.removeprefix("_"),
-        "ours_ms": float(np.median(ours)),
+        "ours_ms": float(np.median([measured.median_ms for measured in ours])),
         "theirs_ms": float(np.median(theirs)),
+        "rounds": [
+            {**_interval(measured), "theirs_ms": other}
+            for measured, other in zip(ours, theirs, strict=True)
+        ],
         "ratio": float(np.median(ratios)),
         "lowest": float(ratios.min()),
         "highest": float(ratios.max()),
-        "reasons": sorted(set(reasons)),
+        "reasons": sorted({reason for measured in ours for reason in measured.reasons}),
     }
 
 
@@ -162,17 +168,33 @@ def _tool(name: str) -> list[str]:
 def _repeated(sides: dict[str, Contender], seconds: float, runs: int) -> dict[str, Any]:
     """The ratio of full to cut, measured anew so many times."""
     found = [measure([sides["full"], sides["cut"]], duration_s=seconds) for _ in range(runs)]
-    ratios = np.array([ratio(full, small).ratio for full, small in found])
-    cut_ms = np.array([small.median_ms for _, small in found])
+    gains = [ratio(full, small) for full, small in found]
+    ratios = np.array([gain.ratio for gain in gains])
+    full_ms, cut_ms = (np.array([pair[side].median_ms for pair in found]) for side in (0, 1))
     return {
         "format": sides["full"].format,
         "runs": runs,
         "ratio": float(np.median(ratios)),
         "ratio_spread": _spread(ratios),
+        "full_ms": float(np.median(full_ms)),
+        "full_ms_spread": _spread(full_ms),
         "cut_ms": float(np.median(cut_ms)),
         "cut_ms_spread": _spread(cut_ms),
+        "repeats": [
+            {
+                "ratio": {"ratio": gain.ratio, "low": gain.low, "high": gain.high},
+                "full": _interval(full),
+                "cut": _interval(small),
+            }
+            for gain, (full, small) in zip(gains, found, strict=True)
+        ],
         "reasons": sorted({r for pair in found for one in pair for r in one.reasons}),
     }
+
+
+def _interval(measured: Measurement) -> dict[str, float]:
+    summary = measured.summary
+    return {name: getattr(summary, name) for name in ("median_ms", "low_ms", "high_ms")}
 
 
 def _spread(values: Any) -> float:
@@ -186,9 +208,14 @@ def _refusals(one: Contender, seconds: float) -> Iterator[dict[str, Any]]:
         yield _refused("load on every core", measure([one], duration_s=seconds))
     with _limiter():
         yield _refused("stopped half of the time", measure([one], duration_s=seconds))
+    with _limiter():
+        both = measure([one], threads=2, duration_s=seconds)
+        yield _refused("stopped half of the time, two threads", both)
     if (emulator := _emulator()) is not None:
-        with patch.object(asking, "device_command", lambda *a: [emulator, *device_command(*a)]):
-            yield _refused("under QEMU", measure([one], duration_s=seconds))
+        with _emulated(emulator) as python:
+            emulated = lambda *a: [python, *device_command(*a)[1:]]  # noqa: E731
+            with patch.object(asking, "device_command", emulated):
+                yield _refused("under QEMU", measure([one], duration_s=seconds, starts=1))
     swapped = replace(one, digest="0" * 64)
     yield _refused("another file than was built", measure([swapped], duration_s=seconds))
     other = replace(one, verified_on={"ai-edge-litert": "1.0", "tflite-runtime": "1.0"})
@@ -199,6 +226,26 @@ def _refusals(one: Contender, seconds: float) -> Iterator[dict[str, Any]]:
 def _emulator() -> str | None:
     """QEMU for this processor in user mode, where Debian's ``qemu-user-static`` is installed."""
     return shutil.which(f"qemu-{platform.machine()}-static")
+
+
+@contextlib.contextmanager
+def _emulated(emulator: str) -> Iterator[str]:
+    """A Python that runs under an emulator, and whose children do, too.
+
+    QEMU leaves it to the kernel how children run. They run ``sys.executable``, though, and that is
+    a script here, which stands where a virtual environment like this one has its Python.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
+        folder = Path(name)
+        python = folder / "bin" / "python"
+        python.parent.mkdir()
+        (folder / "lib").symlink_to(Path(sys.prefix) / "lib")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy(Path(sys.prefix) / "pyvenv.cfg", folder)
+        command = shlex.join([emulator, "-0", str(python), os.path.realpath(sys.executable)])
+        python.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        python.chmod(0o755)
+        yield str(python)
 
 
 def _refused(what: str, measured: Sequence[Measurement]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import files
+from benchmarks.machine import taken_on
 from benchmarks.models import yolox_nano
 from edgecut import cutout
 from edgecut.measure.latency import measure, ratio
@@ -38,7 +39,8 @@ def run(*, keep: Sequence[str], schemes: Sequence[str], seconds: float) -> dict[
             if peer:
                 running.append(files.contender("onnx2tf", peer[scheme]))
             rows += _rows(scheme, running, seconds)
-    return {"schema": "edgecut.latency/1", "model": "yolox_nano", "threads": 1, "rows": rows}
+    about = {"schema": "edgecut.latency/1", "model": "yolox_nano", "threads": 1}
+    return {**about, **taken_on(), "rows": rows}
 
 
 def _rows(scheme: str, running: list[files.Contender], seconds: float) -> list[dict[str, Any]]:

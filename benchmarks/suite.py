@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.models import RESULTS, ROOT
 from edgecut.errors import EdgecutError
 from edgecut.table import Table
 
-SUITES = Path(__file__).resolve().parent / "suites"
+SUITES = ROOT / "suites"
 DEFAULT = "readme"
 
 
@@ -26,11 +27,21 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """Benchmarks that are run by one command, in order; the README shows those in ``readme``."""
+    """Benchmarks that are run by one command, in order; the README shows those in ``readme``.
 
+    ``committed`` says that its results are those of the repository.
+    """
+
+    name: str
     title: str
+    committed: bool
     benchmarks: tuple[Benchmark, ...]
     readme: tuple[str, ...]
+
+    @property
+    def results(self) -> Path:
+        """Where its results are written: a trial must not take the place of what is committed."""
+        return RESULTS if self.committed else ROOT.parent / "build" / "benchmarks" / self.name
 
     def only(self, names: list[str]) -> tuple[Benchmark, ...]:
         """The benchmarks of these names, in the suite's order; all where there are none.
@@ -73,7 +84,9 @@ def read_suite(name_or_path: str) -> Suite:
     table = Table(values, str(path), code="bad-suite")
     table.text("kind", "suite")
     suite = Suite(
+        name=path.stem,
         title=table.text("title"),
+        committed=table.has("results") and bool(table.text("results", "committed")),
         readme=table.texts("readme") if table.has("readme") else (),
         benchmarks=tuple(map(_benchmark, table.tables("benchmark"))),
     )

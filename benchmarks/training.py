@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
+from benchmarks.machine import taken_on
 from benchmarks.models import ROOT
 
 RECIPES = (
@@ -24,7 +25,8 @@ WAYS = ("as it is", "freed memory given back", "siblings one by one")
 
 def run(*, steps: int) -> dict[str, Any]:
     """``rows[]``: for each recipe and way the seconds of a step, their ratio, and peak memory."""
-    return {"schema": "edgecut.training-speed/1", "steps": steps, "rows": _rows(steps)}
+    about = {"schema": "edgecut.training-speed/1", "steps": steps}
+    return {**about, **taken_on(), "rows": _rows(steps)}
 
 
 def _rows(steps: int) -> list[dict[str, Any]]:

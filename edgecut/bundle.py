@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecut import finite_json
 from edgecut.artifact import Artifact, Emitted, Port
 from edgecut.attention import Attention
 from edgecut.cost import Cost
@@ -176,7 +177,7 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
         EdgecutError: ``not-a-bundle`` or ``other-schema``.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = finite_json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EdgecutError(
             f"{path} cannot be read: {error}",

@@ -17,9 +17,11 @@ one ``.npy`` per declared output, in the network's layout, on stdout. End of inp
 ``bench``: the spec is ``{"artifacts": [entry with "name" and "files", ...], "duration_s",
 "warm_up_s", "burst_s", "pause_s", "precision", "pin", "sustain_s"}``. Every artifact has a process
 of its own; they run short bursts in turn (A B A B ...), so that what disturbs the machine disturbs
-all of them alike. It ends after ``duration_s`` for each, or as soon as every median, and every
-ratio of medians to the first artifact, is known to the share ``precision`` (null: it does not end
-early). ``pin`` lists the cores that may be used (null: all). ``sustain_s`` runs the last artifact
+all of them alike. ``starts`` (absent: 1) is how often all of that begins anew, with fresh
+processes: where memory happens to lie differs between them, and stays the same in each. A start
+ends after its share of ``duration_s``, or as soon as every median, and every ratio of medians to
+the first artifact, is known in it to the share ``precision`` (null: it does not end early). ``pin``
+lists the cores that may be used (null: all). ``sustain_s`` runs the last artifact
 alone for that long afterwards. ``single_stream_s``, ``offline_s`` and ``energy_s`` (null: not) are
 seconds of a scenario for each artifact after that; ``meter`` is a command that prints the joules
 counted so far (null: what the system has). ``bandwidth_threads`` (absent: none) copy and read
@@ -35,6 +37,7 @@ Nothing is judged here: the report holds what was seen, and the host says what m
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import glob
@@ -44,17 +47,20 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import IO, Any
 
 import numpy as np
 
 MINIMUM_ROUNDS = 5
+MINIMUM_SAMPLES = 30  # of each artifact, before what looks precise may end a run
 MAXIMUM_RUNS = 1000  # of one burst, so that reports on very fast artifacts stay small
 WATCH_S = 1.0  # between two looks at the clock and the temperature
 
@@ -149,9 +155,9 @@ class _OpenVino:
         self._request.set_tensor(self.inputs[name]["handle"], tensor)
 
     def invoke(self) -> None:
-        # start_async + wait runs on what was set; infer() would build a result dictionary.
-        self._request.start_async()
-        self._request.wait()
+        # In this thread: start_async + wait hands the run to another one, and 5 to 10 % of a
+        # millisecond passes until both have woken up.
+        self._request.infer(share_outputs=True, decode_strings=False)
 
     def fetch(self, name: str) -> Any:
         return np.array(self._request.get_tensor(self.outputs[name]["handle"]).data)
@@ -380,33 +386,41 @@ def bench(spec_path: str) -> None:
     spec = read_spec(spec_path)
     entries = [located(entry, spec_path) for entry in spec["artifacts"]]
     pin(spec.get("pin"))
+    meter = find_meter(spec.get("meter")) if spec.get("energy_s") else None
     environment = describe_machine()
     cached_ms = [
         cached_compile_ms(entry) if spec.get("cached_compile", True) else None for entry in entries
     ]
+    starts: list[list[dict[str, Any]]] = [[] for _ in entries]
     children: list[Child] = []
+    watch, before = Watch(), None
     try:
-        for entry in entries:
-            # One after the other: a load must not be disturbed by another's.
-            children.append(Child({**entry, "warm_up_s": spec["warm_up_s"]}))
-        watch = Watch()
-        ids = [child.process_id for child in children]
-        before = describe_moment(ids)
-        bursts = interleave(children, spec, watch)
+        for _ in range(spec.get("starts", 1)):
+            begin_anew(children, entries, spec)
+            ids = [child.process_id for child in children]
+            before = before or describe_moment(ids)
+            for i, bursts in enumerate(interleave(children, spec, watch)):
+                starts[i].append({**children[i].facts, "bursts": bursts})
         moved = moved_memory(spec["bandwidth_threads"]) if spec.get("bandwidth_threads") else None
         after = describe_moment(ids)
-        sustained = children[-1].sustain(spec["sustain_s"]) if spec.get("sustain_s") else None
-        scenarios = [scenarios_of(child, entries[i], spec) for i, child in enumerate(children)]
+        last = children[-1]
+        sustained = (
+            witnessed(ids, lambda: {"curve": last.sustain(spec["sustain_s"])})
+            if spec.get("sustain_s")
+            else None
+        )
+        scenarios = [
+            scenarios_of(child, entries[i], spec, meter, ids) for i, child in enumerate(children)
+        ]
     finally:
         for child in children:
             child.close()
     artifacts = [
         {
-            **child.facts,
             "name": child.name,
             "cached_compile_ms": cached_ms[i],
             "sha256_after": digest(entries[i]["files"]),
-            "bursts": bursts[i],
+            "starts": starts[i],
             **scenarios[i],
         }
         for i, child in enumerate(children)
@@ -416,22 +430,42 @@ def bench(spec_path: str) -> None:
     send(channel, {**found, "bandwidth": moved})
 
 
+def begin_anew(children: list[Child], entries: list[dict[str, Any]], spec: dict[str, Any]) -> None:
+    """Put a fresh process for each artifact in the place of those there are."""
+    while children:
+        children.pop().close()
+    for entry in entries:
+        # One after the other: a load must not be disturbed by another's.
+        children.append(Child({**entry, "warm_up_s": spec["warm_up_s"]}))
+
+
+def witnessed(ids: list[int], work: Any) -> dict[str, Any]:
+    """What ``work`` finds, with the moments ``before`` and ``after`` it."""
+    before = describe_moment(ids)
+    found: dict[str, Any] = work()
+    return {**found, "before": before, "after": describe_moment(ids)}
+
+
 def interleave(
     children: list[Child], spec: dict[str, Any], watch: Watch
 ) -> list[list[dict[str, Any]]]:
-    """Bursts of all children in turn; for each child, for each round, what ``Child.burst`` says."""
+    """Bursts of one start, in turn: for each child, for each round, what ``Child.burst`` says."""
     slowest_s = max(child.facts["warm_ns"] for child in children) / 1e9
     # A burst spends one run on settling, so it is never shorter than two runs.
     burst_s = max(spec["burst_s"], 2 * slowest_s)
-    rounds = max(MINIMUM_ROUNDS, math.ceil(spec["duration_s"] / burst_s))
+    starts = spec.get("starts", 1)
+    rounds = math.ceil(max(MINIMUM_ROUNDS, spec["duration_s"] / burst_s) / starts)
     bursts: list[list[dict[str, Any]]] = [[] for _ in children]
     for _ in range(rounds):
         for i, child in enumerate(children):
-            runs = round(burst_s * 1e9 / child.facts["warm_ns"])
-            bursts[i].append(child.burst(min(max(1, runs), MAXIMUM_RUNS)))
+            runs = min(max(1, round(burst_s * 1e9 / child.facts["warm_ns"])), MAXIMUM_RUNS)
+            told = child.burst(runs, look=watch.due())
+            watch.note(told.pop("clocks", None))
+            bursts[i].append(told)
             time.sleep(spec["pause_s"])  # idle thread pools spin for a while before they sleep
-        watch.look()
-        if spec.get("precision") and precise(bursts, spec["precision"]):
+        fewest = min(sum(len(burst["ns"]) for burst in own) for own in bursts)
+        enough = fewest * starts >= MINIMUM_SAMPLES
+        if spec.get("precision") and enough and precise(bursts, spec["precision"]):
             break
     return bursts
 
@@ -483,6 +517,13 @@ def pin(cores: list[int] | None) -> None:
     if cores is not None:
         if not hasattr(os, "sched_setaffinity"):
             raise ValueError("this system cannot pin a process to cores")
+        there = os.sched_getaffinity(0)
+        # The system itself takes a list as long as one of its cores is there.
+        if not cores or not there.issuperset(cores):
+            raise ValueError(
+                f"cannot pin to the cores {', '.join(map(str, cores)) or 'none'}: "
+                f"there are {', '.join(map(str, sorted(there)))}"
+            )
         os.sched_setaffinity(0, cores)
 
 
@@ -525,9 +566,12 @@ class Child:
             raise RuntimeError(f"the process of '{self.name}' ended with exit code {code}")
         return json.loads(answer)
 
-    def burst(self, runs: int) -> dict[str, Any]:
-        """That many runs: ``ns`` of each, and what the process spent and waited meanwhile."""
-        answer: dict[str, Any] = self._ask({"runs": runs})
+    def burst(self, runs: int, look: bool) -> dict[str, Any]:
+        """That many runs: ``ns`` of each, and how the process fared meanwhile.
+
+        With ``look`` also the ``clocks`` while the processor is still at work.
+        """
+        answer: dict[str, Any] = self._ask({"runs": runs, "look": look})
         self.facts["peak_memory_bytes"] = answer.pop("peak_memory_bytes")
         return answer
 
@@ -582,6 +626,7 @@ def burst() -> None:
         "first_ms": first_ns / 1e6,
         "memory_before_load_bytes": memory,
         "warm_ns": warm_up(loaded.runtime, entry["warm_up_s"]),
+        "delegate": delegate_of(loaded.runtime),
     }
     send(channel, facts)
     for line in sys.stdin:
@@ -591,7 +636,18 @@ def burst() -> None:
         elif "stream_s" in asked:
             send(channel, streamed(loaded.runtime, asked["stream_s"], asked["least"]))
         else:
-            send(channel, watched(loaded.runtime, asked["runs"]))
+            send(channel, watched(loaded.runtime, asked["runs"], asked["look"]))
+
+
+def delegate_of(runtime: Any) -> str | None:
+    """``XNNPACK`` where LiteRT gave operators to its own delegate, ``none`` where it did not.
+
+    None for other runtimes, and where the interpreter does not tell.
+    """
+    details = getattr(getattr(runtime, "_interpreter", None), "_get_ops_details", None)
+    if details is None:
+        return None
+    return "XNNPACK" if any(one["op_name"] == "DELEGATE" for one in details()) else "none"
 
 
 def compile_in(folder: str, entry: dict[str, Any]) -> float:
@@ -603,20 +659,39 @@ def compile_in(folder: str, entry: dict[str, Any]) -> float:
     return (time.perf_counter_ns() - started) / 1e6
 
 
-def watched(runtime: Any, runs: int) -> dict[str, Any]:
-    """Runs, and how the process fared: on cores (all threads), and waiting for one."""
+def watched(runtime: Any, runs: int, look: bool) -> dict[str, Any]:
+    """Runs, and how the process fared."""
     runtime.invoke()  # not counted: caches are cold after another's burst
-    waited, on_cores = waited_ns(), time.process_time_ns()
+    ns, how = fared(lambda: timed(runtime, runs))
+    if look:
+        how["clocks"] = clocks()
+    return {"ns": ns, **how, "peak_memory_bytes": memory_bytes("VmHWM")}
+
+
+def fared(work: Any) -> tuple[Any, dict[str, Any]]:
+    """What ``work`` gives, and nanoseconds: how long it took, and what its threads did.
+
+    ``on_cores_ns`` is of all threads together, ``waited_ns`` what they were ready to run and had no
+    core (None where the system does not tell), and ``busiest_ns`` the most that one thread was
+    either. Where that is less than ``wall_ns``, nothing ran for a while, and nothing waited to.
+    """
+    here = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+    before, on_cores, own = threads_ns(), time.process_time_ns(), time.thread_time_ns()
     started = time.perf_counter_ns()
-    ns = timed(runtime, runs)
+    result = work()
     wall = time.perf_counter_ns() - started
-    on_cores, still = time.process_time_ns() - on_cores, waited_ns()
-    return {
-        "ns": ns,
+    own, on_cores = time.thread_time_ns() - own, time.process_time_ns() - on_cores
+    spent = {}
+    for thread, (ran, waited) in threads_ns().items():
+        first = before.get(thread, (0.0, 0.0))
+        spent[thread] = (ran - first[0], waited - first[1])
+    # Of a thread that runs, the scheduler's count is as old as its last tick.
+    spent[here] = (own, spent.get(here, (0.0, 0.0))[1])
+    return result, {
         "wall_ns": wall,
         "on_cores_ns": on_cores,
-        "waited_ns": None if waited is None or still is None else still - waited,
-        "peak_memory_bytes": memory_bytes("VmHWM"),
+        "waited_ns": sum(waited for _, waited in spent.values()) if before else None,
+        "busiest_ns": max(ran + waited for ran, waited in spent.values()),
     }
 
 
@@ -638,20 +713,23 @@ def sustained(runtime: Any, seconds: float) -> list[dict[str, Any]]:
 
 SINGLE_STREAM_RUNS = 1024  # at least, as MLPerf Inference has it
 POWER_S = 0.02  # between two looks at a meter that tells power
+COUNTER_S = 1.0  # and at one that begins anew after some minutes
 IDLE_S = 3.0
 SENSORS = ("ina219", "ina220", "ina226", "ina230", "ina231", "ina238")
 
 
-def scenarios_of(child: Child, entry: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+def scenarios_of(
+    child: Child, entry: dict[str, Any], spec: dict[str, Any], meter: Meter | None, ids: list[int]
+) -> dict[str, Any]:
     """What was asked for of one artifact; None for what was not, or could not be."""
     found: dict[str, Any] = {"single_stream": None, "offline": None, "energy": None}
     if spec.get("single_stream_s"):
-        found["single_stream"] = child.stream(spec["single_stream_s"], SINGLE_STREAM_RUNS)
+        seconds = spec["single_stream_s"]
+        found["single_stream"] = witnessed(ids, lambda: child.stream(seconds, SINGLE_STREAM_RUNS))
     if spec.get("offline_s"):
-        found["offline"] = offline(entry, spec["offline_s"])
-    meter = find_meter(spec.get("meter")) if spec.get("energy_s") else None
+        found["offline"] = witnessed(ids, lambda: offline(entry, spec["offline_s"]))
     if meter is not None:
-        found["energy"] = energy(child, meter, spec["energy_s"])
+        found["energy"] = witnessed(ids, lambda: energy(child, meter, spec["energy_s"]))
     return found
 
 
@@ -688,60 +766,114 @@ def offline(entry: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def energy(child: Child, meter: Meter, seconds: float) -> dict[str, Any]:
-    """What the whole machine takes while the artifact runs, and while nothing does."""
-    idle_s = min(seconds, IDLE_S)
-    idle_j, _ = meter.during(lambda: time.sleep(idle_s))
-    joules, told = meter.during(lambda: child.stream(seconds, 1))
+    """What the whole machine takes while the artifact runs, and while nothing does.
+
+    ``metered_s`` lie between the readings around the runs. After a fault of the meter there is
+    nothing but its ``fault``.
+    """
+    try:
+        idle_j, idle_s, _ = meter.during(lambda: time.sleep(min(seconds, IDLE_S)))
+        joules, metered_s, told = meter.during(lambda: child.stream(seconds, 1))
+    except MeterFault as fault:
+        return {"fault": str(fault)}
     return {
         "meter": meter.name,
         "joules": joules,
+        "metered_s": metered_s,
         "runs": told["runs"],
         "seconds": told["seconds"],
         "idle_w": idle_j / idle_s,
     }
 
 
+class MeterFault(Exception):
+    """A meter that cannot be read, or says what cannot be."""
+
+
 class Meter:
-    """Counts the joules that something takes: by a counter, or by adding up power."""
+    """Something that counts joules: ``read`` gives those so far, which never become fewer.
 
-    def __init__(self, name: str, read: Any, *, counts: bool, wraps_j: float = math.inf) -> None:
-        self.name = name
-        self._read, self._counts, self._wraps_j = read, counts, wraps_j
+    ``every_s`` is how often it must be read meanwhile; None where it counts by itself.
+    """
 
-    def during(self, work: Any) -> tuple[float, Any]:
-        """The joules while ``work`` runs, and what it gives."""
-        if self._counts:
-            before = self._read()
-            result = work()
-            joules = self._read() - before
-            return joules + (self._wraps_j if joules < 0 else 0.0), result
+    def __init__(self, name: str, read: Any, every_s: float | None) -> None:
+        self.name, self._read, self._every_s = name, read, every_s
+        self._read()  # a meter that does not work is known before anything is measured
+
+    def during(self, work: Any) -> tuple[float, float, Any]:
+        """The joules and the seconds between two readings around ``work``, and what it gives."""
+        before, started = self._read(), time.perf_counter()
         with ThreadPoolExecutor(1) as pool:
             working = pool.submit(work)
-            joules, last = 0.0, time.perf_counter()
-            while not working.done():
-                time.sleep(POWER_S)
-                watts, now = self._read(), time.perf_counter()
-                joules, last = joules + watts * (now - last), now
-            return joules, working.result()
+            while not wait([working], self._every_s).done:
+                self._read()
+            result = working.result()
+        return self._read() - before, time.perf_counter() - started, result
+
+
+class _Command:
+    """Runs a program, which prints the joules so far."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command, self._last = command, -math.inf
+
+    def __call__(self) -> float:
+        name = self._command[0]
+        try:
+            done = subprocess.run(self._command, stdout=subprocess.PIPE, check=True, timeout=10)
+            joules = float((done.stdout.split() or [b""])[0])
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise MeterFault(f"the meter '{name}' cannot be read: {error}") from error
+        if not math.isfinite(joules) or joules < self._last:
+            raise MeterFault(f"the meter '{name}' printed {joules:g} after {self._last:g} joules")
+        self._last = joules
+        return joules
+
+
+class _Counters:
+    """Counters in microjoules that begin anew at the end of their range."""
+
+    def __init__(self, places: list[str]) -> None:
+        self._places, self._joules = places, 0.0
+        ranges = (_text(place.replace("energy_uj", "max_energy_range_uj")) for place in places)
+        self._ranges = [next(iter(_numbers([text])), math.inf) for text in ranges]
+        self._last = _microunits(places)
+
+    def __call__(self) -> float:
+        now = _microunits(self._places)
+        for i, value in enumerate(now):
+            grown = (value - self._last[i]) % self._ranges[i]
+            if grown == math.inf:
+                raise MeterFault(f"{self._places[i]} began anew, and does not say after how much")
+            self._joules += grown / 1e6
+        self._last = now
+        return self._joules
+
+
+class _Power:
+    """Sensors of power in microwatts, summed up over the time between two looks."""
+
+    def __init__(self, places: list[str]) -> None:
+        self._places, self._joules, self._last = places, 0.0, time.perf_counter()
+
+    def __call__(self) -> float:
+        watts, now = sum(_microunits(self._places)) / 1e6, time.perf_counter()
+        self._joules, self._last = self._joules + watts * (now - self._last), now
+        return self._joules
 
 
 def find_meter(command: list[str] | None) -> Meter | None:
     """The given command's, the processor's own counters, or a sensor on the supply; or None."""
     if command:
-        asked = command
-
-        def told() -> float:
-            done = subprocess.run(asked, stdout=subprocess.PIPE, check=True, timeout=10)
-            return float(done.stdout.split()[0])
-
-        return Meter(command[0], told, counts=True)
-    # A package's counter holds its parts', which have two colons in their names.
-    counters = sorted(glob.glob("/sys/class/powercap/intel-rapl:[0-9]*/energy_uj"))
-    packages = [place for place in counters if place.count(":") == 1]
+        return Meter(command[0], _Command(command), None)
+    # A package's counter holds its parts'; that of the whole platform (psys) holds the package's.
+    packages = [
+        place
+        for place in sorted(glob.glob("/sys/class/powercap/intel-rapl:[0-9]*/energy_uj"))
+        if _text(os.path.dirname(place) + "/name").startswith("package")
+    ]
     if packages and all(_text(place).isdigit() for place in packages):
-        ranges = [place.replace("energy_uj", "max_energy_range_uj") for place in packages]
-        wraps_j = sum(int(_text(place) or 0) for place in ranges) / 1e6
-        return Meter("RAPL", lambda: _sum(packages), counts=True, wraps_j=wraps_j)
+        return Meter("RAPL", _Counters(packages), COUNTER_S)
     sensors = [
         place
         for place in sorted(glob.glob("/sys/class/hwmon/hwmon*/power1_input"))
@@ -749,13 +881,19 @@ def find_meter(command: list[str] | None) -> Meter | None:
     ]
     if sensors:
         name = _text(os.path.dirname(sensors[0]) + "/name")
-        return Meter(name, lambda: _sum(sensors), counts=False)
+        return Meter(name, _Power(sensors), POWER_S)
     return None
 
 
-def _sum(places: list[str]) -> float:
-    """The sum of files that hold millionths."""
-    return sum(int(_text(place)) for place in places) / 1e6
+def _microunits(places: list[str]) -> list[int]:
+    """Whole numbers in files."""
+    found = []
+    for place in places:
+        text = _text(place)
+        if not text.isdigit():
+            raise MeterFault(f"{place} cannot be read any more")
+        found.append(int(text))
+    return found
 
 
 def timed(runtime: Any, runs: int) -> list[int]:
@@ -1153,15 +1291,22 @@ class Watch:
     """Looks at the machine's state now and then, not more often than it matters."""
 
     def __init__(self) -> None:
-        self._started = self._last = time.monotonic()
-        self.seen: list[dict[str, Any]] = [{"s": 0.0, **clocks()}]
+        self._started, self._last = time.monotonic(), -math.inf
+        self.seen: list[dict[str, Any]] = []
+
+    def due(self) -> bool:
+        """Whether the last look is long enough ago."""
+        return time.monotonic() - self._last >= WATCH_S
+
+    def note(self, state: dict[str, Any] | None) -> None:
+        """Keep what ``clocks`` told, if it was asked."""
+        if state is not None:
+            self._last = time.monotonic()
+            self.seen.append({"s": self._last - self._started, **state})
 
     def look(self) -> None:
-        """Note the state, if the last look is long enough ago."""
-        now = time.monotonic()
-        if now - self._last >= WATCH_S:
-            self._last = now
-            self.seen.append({"s": now - self._started, **clocks()})
+        """Ask here and now, if it is time."""
+        self.note(clocks() if self.due() else None)
 
 
 def describe_machine() -> dict[str, Any]:
@@ -1209,46 +1354,50 @@ CORES = "/sys/devices/system/cpu/cpu[0-9]*"
 
 def clocks() -> dict[str, float | None]:
     """The fastest core's clock and the hottest zone's temperature, None where nothing tells."""
-    speeds = [int(text) / 1e3 for text in _texts(CORES + "/cpufreq/scaling_cur_freq")]
-    if not speeds:
-        speeds = [float(value) for value in _fields("/proc/cpuinfo", "cpu MHz")]
-    heats = [int(text) / 1e3 for text in _texts("/sys/class/thermal/thermal_zone*/temp")]
+    speeds = [khz / 1e3 for khz in _numbers(_texts(CORES + "/cpufreq/scaling_cur_freq"))]
+    speeds = speeds or _numbers(_fields("/proc/cpuinfo", "cpu MHz"))
+    heats = _numbers(_texts("/sys/class/thermal/thermal_zone*/temp"))
     return {
-        "frequency_mhz": max(speeds) if speeds else None,
-        "temperature_c": max(heats) if heats else None,
+        "frequency_mhz": max(speeds, default=None),
+        "temperature_c": max(heats) / 1e3 if heats else None,
     }
 
 
 def busy_seconds() -> dict[str, Any]:
     """Since the start of the machine: ``busy_s`` and ``steal_s`` of all ``cores_of_machine``."""
     lines = _text("/proc/stat").splitlines()
-    if not lines or not lines[0].startswith("cpu "):
-        return {"busy_s": None, "steal_s": None, "cores_of_machine": None}
     # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
-    ticks = [int(field) for field in lines[0].split()[1:9]]
+    fields = lines[0].split()[1:9] if lines and lines[0].startswith("cpu ") else []
+    ticks = _numbers(fields)
+    if len(ticks) < max(len(fields), IOWAIT + 1):
+        return {"busy_s": None, "steal_s": None, "cores_of_machine": None}
     hertz = os.sysconf("SC_CLK_TCK")
     steal = ticks[7] if len(ticks) > STEAL else 0
     return {
-        "busy_s": (sum(ticks) - ticks[3] - ticks[4] - steal) / hertz,
+        "busy_s": (sum(ticks) - ticks[IDLE] - ticks[IOWAIT] - steal) / hertz,
         "steal_s": steal / hertz,
         "cores_of_machine": sum(line.startswith("cpu") for line in lines) - 1,
     }
 
 
-STEAL = 7
+IDLE, IOWAIT, STEAL = 3, 4, 7
 
 
 def process_seconds(process_id: int) -> float:
-    """Seconds that a process spent on cores; 0 where the system does not tell."""
+    """Seconds that a process and its ended children spent on cores; 0 where nothing tells."""
     # The name in the second field may hold spaces and parentheses.
     fields = _text(f"/proc/{process_id}/stat").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+    return sum(_numbers(fields[11:15])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
-def waited_ns() -> int | None:
-    """Nanoseconds that this process' threads were ready to run and had no core."""
-    found = [text.split()[1] for text in _texts("/proc/self/task/*/schedstat")]
-    return sum(map(int, found)) if found else None
+def threads_ns() -> dict[str, tuple[float, float]]:
+    """Of each thread here, nanoseconds on a core, and ready for one; empty where nothing tells."""
+    found = {}
+    for path in glob.glob("/proc/self/task/*/schedstat"):
+        numbers = _numbers(_text(path).split()[:2])
+        if len(numbers) == 2:
+            found[path] = (numbers[0], numbers[1])
+    return found
 
 
 def power_source() -> str | None:
@@ -1267,9 +1416,14 @@ def power_source() -> str | None:
 def emulator() -> str | None:
     """Which program plays the processor; None where none is known to."""
     # In user mode, QEMU answers for the program, but the kernel knows who really runs.
-    name = next(iter(_fields("/proc/self/status", "Name")), "")
-    if name.startswith("qemu-"):
-        return name
+    # Started through binfmt_misc, it bears the program's name; and of the links to what runs, QEMU
+    # fakes that of the process alone.
+    names = _fields("/proc/self/status", "Name")
+    with contextlib.suppress(OSError):
+        names.append(os.path.basename(os.readlink("/proc/thread-self/exe")))
+    for name in names:
+        if name.startswith("qemu-"):
+            return name
     if "QEMU TCG" in _text("/proc/cpuinfo") or "QEMU Virtual CPU" in _text("/proc/cpuinfo"):
         return "qemu-system"
     return None
@@ -1308,14 +1462,14 @@ def quota_cores() -> float | None:
 
 def quota_throttled() -> int | None:
     """How often the control group had used up its quota."""
-    words = _group_text("cpu.stat").split()
-    return int(words[words.index("nr_throttled") + 1]) if "nr_throttled" in words else None
+    found = re.search(r"^nr_throttled (\d+)$", _group_text("cpu.stat"), re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def heat_throttled() -> int | None:
     """How often cores were slowed down because of heat."""
-    counts = _texts(CORES + "/thermal_throttle/*_throttle_count")
-    return sum(map(int, counts)) if counts else None
+    counts = _numbers(_texts(CORES + "/thermal_throttle/*_throttle_count"))
+    return int(sum(counts)) if counts else None
 
 
 def firmware_throttled() -> int | None:
@@ -1335,7 +1489,8 @@ def firmware_throttled() -> int | None:
 def _group_text(name: str) -> str:
     """A file of this process' control group, of version 2 or 1."""
     own = _text("/proc/self/cgroup").rpartition("::")[2]
-    folders = (f"/sys/fs/cgroup{own}", "/sys/fs/cgroup", "/sys/fs/cgroup/cpu")
+    version_1 = ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/memory")
+    folders = (f"/sys/fs/cgroup{own}", "/sys/fs/cgroup", *version_1)
     return next(filter(None, (_text(f"{folder}/{name}") for folder in folders)), "")
 
 
@@ -1345,13 +1500,33 @@ def cpu_model() -> str:
     for line in _text("/proc/cpuinfo").splitlines():
         if not board and line.startswith("model name"):
             return line.split(":", 1)[1].strip()
-    return board or platform.processor() or platform.machine()
+    return board or _arm_core() or platform.processor() or platform.machine()
+
+
+def _arm_core() -> str:
+    """What ARM calls the kinds of core, where nothing gives the processor a name."""
+    told = ((what, _fields("/proc/cpuinfo", f"CPU {what}")) for what in ("implementer", "part"))
+    kinds = [f"{what} {', '.join(sorted(set(values)))}" for what, values in told if values]
+    return f"{platform.machine()} ({', '.join(kinds)})" if kinds else ""
 
 
 def _fields(path: str, name: str) -> list[str]:
     """The values of all lines ``name: value`` of a file."""
     split = (line.partition(":") for line in _text(path).splitlines())
     return [value.strip() for key, _, value in split if key.strip() == name]
+
+
+def _numbers(texts: list[str]) -> list[float]:
+    """The numbers among texts: a driver may print anything, and that must not end a run."""
+    found = []
+    for text in texts:
+        try:
+            number = float(text)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            found.append(number)
+    return found
 
 
 def _texts(pattern: str) -> list[str]:
@@ -1384,7 +1559,7 @@ def moved_memory(threads: int) -> dict[str, Any]:
     """
     cache = cache_bytes()
     size = array_bytes(cache)
-    source, sink = np.ones(size // 8), np.zeros(size // 8)  # written: pages exist from here on
+    source, sink = np.ones(size // 8), np.ones(size // 8)  # zeros would be pages that do not exist
     return {
         "threads": threads,
         "cache_bytes": cache,
@@ -1413,8 +1588,21 @@ def passes(work: Any, source: Any, sink: Any, threads: int) -> list[int]:
 def array_bytes(cache: int | None) -> int:
     """How large each array is: by the rule of STREAM, as far as the free memory allows."""
     size = max(CACHE_MULTIPLE * (cache or 0), LEAST_ARRAY_BYTES)
-    free = kilobytes(_text("/proc/meminfo"), "MemAvailable")
-    return size if free is None else min(size, int(free * MEMORY_SHARE))
+    known = [free for free in (free_bytes(), free_bytes_of_group()) if free is not None]
+    return min([size, *(int(free * MEMORY_SHARE) for free in known)])
+
+
+def free_bytes() -> int | None:
+    """The machine's memory that programs may still take; None where the system does not tell."""
+    return kilobytes(_text("/proc/meminfo"), "MemAvailable")
+
+
+def free_bytes_of_group() -> int | None:
+    """What this control group may still take; None where it is not limited."""
+    most = _group_text("memory.max") or _group_text("memory.limit_in_bytes")
+    taken = _group_text("memory.current") or _group_text("memory.usage_in_bytes")
+    limited = most.isdigit() and taken.isdigit()
+    return max(0, int(most) - int(taken)) if limited else None
 
 
 def cache_bytes() -> int | None:

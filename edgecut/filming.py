@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecut.errors import EdgecutError
 from edgecut.measure.camera import Application, Loop, loops, ratio
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Ratio
+from edgecut.measure.ratio import Ratio
 from edgecut.network import Network
 from edgecut.opened import OpenBundle, neutral_gains, open_bundle
 from edgecut.passes.tidy import tidy
@@ -41,6 +41,7 @@ def film(
     model: str | None = None,
     threads: Sequence[int] = (1,),
     duration_s: float = 5.0,
+    pin: Sequence[int] | None = None,
     tell: Tell = nobody,
 ) -> list[Film]:
     """What an application around each artifact of a bundle takes for a frame.
@@ -52,6 +53,7 @@ def film(
         model: the full model, where it is no longer where the report says.
         threads: CPU threads of the runtimes: one run for each number.
         duration_s: seconds to run each application for.
+        pin: the only cores that may be used.
         tell: told of progress.
 
     Raises:
@@ -76,7 +78,9 @@ def film(
             )
             for count in threads:
                 tell(f"camera loop {artifact.path}", len(found), most)
-                first, second = loops(both, pictures, rules, threads=count, duration_s=duration_s)
+                first, second = loops(
+                    both, pictures, rules, threads=count, duration_s=duration_s, pin=pin
+                )
                 found.append(
                     Film(
                         artifact=artifact.path,
@@ -109,13 +113,8 @@ def _encoded(source: SampleSource, network: Network) -> list[bytes]:
 def _around(one: Contender, network: Network, opened: OpenBundle) -> Application:
     categories, kept = network.categories, opened.network.categories
     assert categories is not None and kept is not None
-    assert one.inputs is not None and one.outputs is not None
     return Application(
-        name=one.name,
-        path=one.path,
-        format=one.format,
-        inputs=one.inputs,
-        outputs=one.outputs,
+        contender=one,
         image=network.image.name,
         categories=categories,
         keep=tuple(categories.names.index(name) for name in kept.names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,17 +11,22 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from edgecut import timing
 from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
-from edgecut.measure.latency import limit_s, read_report, spec_of
+from edgecut.measure.contender import Contender
+from edgecut.measure.environment import machine, remarks, state
+from edgecut.measure.latency import limit_s, spec_of
+from edgecut.measure.measurement import Measurement, read_report
 from edgecut.measure.peak import Probe
 from edgecut.opened import open_bundle
 from edgecut.progress import Tell, nobody
+from edgecut.remote.alone import alone
 from edgecut.remote.benchmark import Report, Spec, Work, at_once, bench_on, check, pack
 from edgecut.remote.inventory import Device, find_device
-from edgecut.roofs import Found as Over
-from edgecut.roofs import Ground, Place, Roof, why_not
+from edgecut.roofs import Ground, Place, Roof, RoofOrReason, why_not
 from edgecut.timing import Field, Ran, Round, Timing, grounds_of, timings_of
 
 OPENVINO = "openvino:"
@@ -28,15 +34,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What came of one device: its timings, or the error that kept it from them.
+class Outcome:
+    """What came of one device: its timings, and the errors that kept it from more of them.
 
     ``device`` is what the user calls it, empty for the machine that this runs on.
     """
 
     device: str
     timings: tuple[Timing, ...] = ()
-    error: EdgecutError | None = None
+    errors: tuple[EdgecutError, ...] = ()
 
 
 def bench(
@@ -54,18 +60,19 @@ def bench(
     under_roof: bool = True,
     wait_s: float = 0.0,
     tell: Tell = nobody,
-) -> list[Found]:
+) -> list[Outcome]:
     """Latency of a bundle's artifacts on each device, as ``timing.bench`` has it for this machine.
 
-    Those that ssh reaches all measure at once, after those of this machine. One that fails does
-    not stop the others.
+    Those that ssh reaches all measure at once, after those of this machine, which hold its lock
+    meanwhile. One that fails does not stop the others.
 
     Args:
         folder: what ``build`` wrote.
         devices: ``openvino:NPU`` for a device of OpenVINO's in this machine, else a name in
             ``devices.toml`` or what ssh takes, as ``pi@raspberrypi.local``.
         model: as ``timing.bench`` takes it, and so are those that follow.
-        threads: where it is None, what the inventory says, or else one.
+        threads: where it is None, what the inventory says, or else one; says nothing to a device
+            that ``has_threads`` tells has none.
         duration_s: see there.
         precision: see there.
         pin: where it is None, what the inventory says.
@@ -84,6 +91,12 @@ def bench(
             ``timing.Field`` raise.
     """
     _check_distinct(devices)
+    if any(name.lower() == OPENVINO for name in devices):
+        raise EdgecutError(
+            f"'{OPENVINO}' names no device",
+            code="bad-device",
+            hint="name one of OpenVINO's: openvino:NPU, openvino:GPU or openvino:CPU",
+        )
     effort: dict[str, Any] = {
         "duration_s": duration_s,
         "precision": precision,
@@ -94,13 +107,13 @@ def bench(
     remote = [_settled(find_device(name), threads, pin) for name in asked]
     _check_distinct([device.remote.destination for device in remote])
     found = {
-        name: _found(
+        name: _bench_here(
             name,
             partial(
                 timing.bench,
                 folder,
                 model=model,
-                threads=threads or (1,),
+                threads=threads if threads and has_threads(name) else (1,),
                 pin=pin,
                 against=against,
                 accelerator=name[len(OPENVINO) :],
@@ -108,6 +121,8 @@ def bench(
                 tell=tell,
                 **effort,
             ),
+            wait_s,
+            tell,
         )
         for name in devices
         if name not in asked
@@ -117,6 +132,11 @@ def bench(
         there = _bench_remote(field, remote, effort, under_roof, wait_s, tell)
         found.update(zip(asked, there, strict=True))
     return [found[name] for name in devices]
+
+
+def has_threads(name: str) -> bool:
+    """Whether a number of threads says something to that device: an NPU or GPU has its own."""
+    return not name.lower().startswith(OPENVINO) or name[len(OPENVINO) :].upper() == "CPU"
 
 
 def _settled(device: Device, threads: Sequence[int] | None, pin: Sequence[int] | None) -> Device:
@@ -136,7 +156,7 @@ def _bench_remote(
     under_roof: bool,
     wait_s: float,
     tell: Tell,
-) -> list[Found]:
+) -> list[Outcome]:
     """All of them at once; whether they answer is asked before anything is made for them."""
     artifacts = [field.artifacts(device.target) for device in devices]
     formats = [field.formats(own) for own in artifacts]
@@ -145,7 +165,7 @@ def _bench_remote(
         for device, needed in zip(devices, formats, strict=True)
     ]
     found = {
-        device.name: Found(device=device.name, error=error)
+        device.name: Outcome(device=device.name, errors=(error,))
         for device, error in zip(devices, at_once(checks, tell), strict=True)
         if error is not None
     }
@@ -164,14 +184,13 @@ def _bench_remote(
     ran: dict[str, list[Ran]] = {}
     for (device, _), plan, told in zip(ready, plans, reports, strict=True):
         try:
-            ran[device.name] = _ran([turn for turn, _ in plan], told, device.name)
+            ran[device.name] = _ran(plan, told, device.name)
         except EdgecutError as error:
-            found[device.name] = Found(device=device.name, error=error)
+            found[device.name] = Outcome(device=device.name, errors=(error,))
     measured = [device for device in devices if device.name in ran]
     roofs = _roofs(measured, ran, wait_s, tell) if under_roof else {}
     for device in measured:
-        timings = timings_of(ran[device.name], roofs.get(device.name, {}))
-        found[device.name] = Found(device=device.name, timings=tuple(timings))
+        found[device.name] = _outcome(device.name, ran[device.name], roofs.get(device.name, {}))
     return [found[device.name] for device in devices]
 
 
@@ -203,21 +222,39 @@ def _measuring(device: Device, specs: Sequence[Spec], wait_s: float) -> Work[lis
     return partial(bench_on, pack(device.remote, specs), timeout_s=timeout_s, wait_s=wait_s)
 
 
-def _ran(turns: Sequence[Round], reports: list[Report] | EdgecutError, name: str) -> list[Ran]:
+def _ran(
+    plan: Sequence[tuple[Round, int]], reports: list[Report] | EdgecutError, name: str
+) -> list[Ran]:
     """What was measured in each turn on a device."""
     if isinstance(reports, EdgecutError):
         raise reports
     return [
-        (turn, _understood(name, partial(read_report, report, turn.contenders)))
-        for turn, report in zip(turns, reports, strict=True)
+        (turn, _understood(name, partial(_sound, report, turn.contenders, count)))
+        for (turn, count), report in zip(plan, reports, strict=True)
     ]
+
+
+def _sound(report: Report, contenders: Sequence[Contender], threads: int) -> Sequence[Measurement]:
+    """The measurements; what is told of them later is told here once, to see that it can be."""
+    with np.errstate(divide="raise", invalid="raise"):
+        found = read_report(report, contenders)
+        for one in found:
+            if not all(sample > 0 for sample in one.samples_ms):
+                raise ValueError(f"a run of '{one.name}' took no time")
+            if not all(second["median_ns"] > 0 <= second["s"] for second in one.sustained):
+                raise ValueError(f"a second of '{one.name}' had no run")
+            if one.threads != threads:
+                raise ValueError(f"'{one.name}' ran with {one.threads} threads, not {threads}")
+            told = (one.to_json(), state(one.environment), machine(one.environment))
+            json.dumps((told, *remarks(one.environment)), allow_nan=False)
+    return found
 
 
 def _roofs(
     devices: Sequence[Device], ran: Mapping[str, Sequence[Ran]], wait_s: float, tell: Tell
-) -> dict[str, dict[Place, Over]]:
+) -> dict[str, dict[Place, RoofOrReason]]:
     """The roofs over each device, by its name: what was kept of them, else measured there."""
-    found: dict[str, dict[Place, Over]] = {device.name: {} for device in devices}
+    found: dict[str, dict[Place, RoofOrReason]] = {device.name: {} for device in devices}
     probing: dict[str, list[tuple[Place, Ground, list[Probe], Spec]]] = {}
     with ExitStack() as stack:
         for device in devices:
@@ -261,7 +298,7 @@ def _understood(name: str, read: Callable[[], T]) -> T:
     """What is read from a report; the device may have sent anything."""
     try:
         return read()
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise EdgecutError(
             f"{name} sent a report that is none of ours ({type(error).__name__}: {error})",
             code="bad-report",
@@ -270,11 +307,24 @@ def _understood(name: str, read: Callable[[], T]) -> T:
         ) from error
 
 
-def _found(name: str, work: Callable[[], list[Timing]]) -> Found:
+def _outcome(name: str, ran: Sequence[Ran], roofs: Mapping[Place, RoofOrReason]) -> Outcome:
     try:
-        return Found(device=name, timings=tuple(work()))
+        timings = _understood(name, partial(timings_of, ran, roofs))
+        return Outcome(device=name, timings=tuple(timings))
     except EdgecutError as error:
-        return Found(device=name, error=error)
+        return Outcome(device=name, errors=(error,))
+
+
+def _bench_here(name: str, work: Callable[..., list[Timing]], wait_s: float, tell: Tell) -> Outcome:
+    """One device of this machine; an artifact that fails does not stop the others."""
+    timings: list[Timing] = []
+    errors: list[EdgecutError] = []
+    try:
+        with alone(wait_s, tell):
+            timings = work(failed=errors.append)
+    except EdgecutError as error:
+        errors.append(error)
+    return Outcome(device=name, timings=tuple(timings), errors=tuple(errors))
 
 
 def _check_distinct(names: Sequence[str]) -> None:

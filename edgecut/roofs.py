@@ -22,7 +22,9 @@ from edgecut import bundle, probe
 from edgecut.errors import EdgecutError
 from edgecut.measure.asking import ask
 from edgecut.measure.environment import machine
-from edgecut.measure.latency import Measurement, limit_s
+from edgecut.measure.harness import harness
+from edgecut.measure.latency import limit_s
+from edgecut.measure.measurement import Measurement
 from edgecut.measure.peak import Probe
 from edgecut.network import digest_of
 from edgecut.probe import probe_spec, read_probes, write_probes
@@ -71,7 +73,7 @@ class Roof:
         return self.rates.get(COMPUTES_IN[scheme])
 
 
-Found = Roof | str
+RoofOrReason = Roof | str
 """A roof, or why there is none."""
 
 
@@ -100,7 +102,9 @@ class Ground:
             "machine": self.machine,
             "device": self.device,
             "probes": repr(probe.CHAINS),
+            # Between two releases these stay the same, whatever measures.
             "versions": bundle.versions(),
+            "harness": harness()["device_sha256"],
         }
         name = digest_of(json.dumps(about, sort_keys=True).encode())
         return cache_folder() / f"roof-{name[:32]}.json"
@@ -169,14 +173,14 @@ def grounds(
     return found
 
 
-def over(found: Mapping[Place, Found], target: Target, threads: int) -> Found:
+def over(found: Mapping[Place, RoofOrReason], target: Target, threads: int) -> RoofOrReason:
     """The roof over a target's artifacts with that many threads, of those that were found."""
     return found.get(_place(target, threads), LEFT_OUT)
 
 
-def roofs_here(wanted: Mapping[Place, Ground], *, tell: Tell = nobody) -> dict[Place, Found]:
+def roofs_here(wanted: Mapping[Place, Ground], *, tell: Tell = nobody) -> dict[Place, RoofOrReason]:
     """The roofs of this machine: what was kept of them, else measured."""
-    found: dict[Place, Found] = {}
+    found: dict[Place, RoofOrReason] = {}
     for place, ground in wanted.items():
         try:
             found[place] = _here(ground, tell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +13,16 @@ from edgecut.artifact import Artifact
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Measurement, Ratio, measure, ratio
+from edgecut.measure.latency import measure
+from edgecut.measure.measurement import Measurement
+from edgecut.measure.ratio import Ratio, ratio
 from edgecut.network import Network, digest_of
 from edgecut.opened import OpenBundle, open_bundle
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
 from edgecut.roofline import Point, point, traffic
-from edgecut.roofs import LEFT_OUT, Found, Ground, Place, Roof, grounds, over, roofs_here
+from edgecut.roofs import LEFT_OUT, Ground, Place, Roof, RoofOrReason, grounds, over, roofs_here
 from edgecut.runtimes import find_accelerator
 from edgecut.target import Target
 
@@ -48,14 +50,19 @@ class Timing:
     speed_up: Ratio
     full_point: Point | None = None
     cut_point: Point | None = None
-    roof: Found = LEFT_OUT
+    roof: RoofOrReason = LEFT_OUT
     against: Measurement | None = None
     against_ratio: Ratio | None = None
 
     @property
     def macs_ratio(self) -> float | None:
-        """MACs of the full network over those of the cut one; None where some are not known."""
+        """MACs of the full network over those of the cut one; None where they promise nothing.
+
+        That is where some are not known, or one of the two multiplies nothing.
+        """
         if self.full_cost.uncounted or self.cut_cost.uncounted:
+            return None
+        if not (self.full_cost.macs and self.cut_cost.macs):
             return None
         return self.full_cost.macs / max(self.cut_cost.macs, 1)
 
@@ -83,6 +90,7 @@ def bench(
     against: Path | None = None,
     accelerator: str | None = None,
     under_roof: bool = True,
+    failed: Callable[[EdgecutError], None] | None = None,
     tell: Tell = nobody,
 ) -> list[Timing]:
     """Latency on this machine of every artifact, interleaved with the full network's like it.
@@ -103,13 +111,16 @@ def bench(
         accelerator: OpenVINO's name of the device to run on, ``NPU``, ``GPU`` or ``CPU``: then only
             the OpenVINO artifacts are measured.
         under_roof: measure the processor's peaks, too, unless they are known already.
+        failed: told of the error of each artifact that cannot be measured, while the others are;
+            by default the first such error ends it all.
         tell: told of progress.
 
     Returns:
-        For each artifact, one timing for each number of threads.
+        For each artifact that could be measured, one timing for each number of threads.
 
     Raises:
-        EdgecutError: what ``open_bundle``, ``Field``, ``produce`` and ``measure`` raise.
+        EdgecutError: what ``open_bundle`` and ``Field`` raise, and without ``failed`` what
+            ``produce`` and ``measure`` raise.
     """
     opened = open_bundle(folder, model=model)
     field = Field(opened, against=against, accelerator=accelerator)
@@ -117,23 +128,35 @@ def bench(
     artifacts = field.artifacts()
     most = len(artifacts) * len(threads)
     for artifact in artifacts:
-        with field.round(artifact) as turn:
-            for count in threads:
-                tell(f"bench {artifact.path}", len(ran), most)
-                measured = measure(
-                    turn.contenders,
-                    threads=count,
-                    duration_s=duration_s,
-                    precision=precision,
-                    pin=pin,
-                    sustain_s=sustain_s,
-                    scenarios=scenarios,
-                )
-                ran.append((turn, measured))
+        try:
+            with field.round(artifact) as turn:
+                for count in threads:
+                    tell(f"bench {artifact.path}", len(ran), most)
+                    measured = measure(
+                        turn.contenders,
+                        threads=count,
+                        duration_s=duration_s,
+                        precision=precision,
+                        pin=pin,
+                        sustain_s=sustain_s,
+                        scenarios=scenarios,
+                    )
+                    ran.append((turn, measured))
+        except EdgecutError as error:
+            if failed is None:
+                raise
+            failed(_of(artifact, error))
     under_roof = under_roof and accelerator in (None, "CPU")
     roofs = roofs_here(grounds_of(ran), tell=tell) if under_roof else {}
     tell("bench", most, most)
     return timings_of(ran, roofs)
+
+
+def _of(artifact: Artifact, error: EdgecutError) -> EdgecutError:
+    """The error, naming the artifact that it kept from being measured."""
+    return EdgecutError(
+        f"{artifact.path}: {error.message}", code=error.code, where=error.where, hint=error.hint
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +171,7 @@ class Round:
     cut: Network
     accelerator: str | None = None
 
-    def timing(self, measured: Sequence[Measurement], roof: Found = LEFT_OUT) -> Timing:
+    def timing(self, measured: Sequence[Measurement], roof: RoofOrReason = LEFT_OUT) -> Timing:
         """What came of it: a measurement for each contender, under a roof."""
         if self.accelerator not in (None, "CPU"):
             # The same machine, and yet nothing to compare with what its processor takes.
@@ -171,7 +194,7 @@ class Round:
             against_ratio=ratio(beside[0], last) if beside else None,
         )
 
-    def _point(self, network: Network, measured: Measurement, roof: Found) -> Point | None:
+    def _point(self, network: Network, measured: Measurement, roof: RoofOrReason) -> Point | None:
         """Where a network's artifact stands under the roof; None where its scheme has none."""
         peak = roof.rate(self.scheme) if isinstance(roof, Roof) else None
         if not isinstance(roof, Roof) or peak is None:
@@ -200,7 +223,7 @@ def grounds_of(ran: Sequence[Ran], *, device: str = "") -> dict[Place, Ground]:
     )
 
 
-def timings_of(ran: Sequence[Ran], roofs: Mapping[Place, Found]) -> list[Timing]:
+def timings_of(ran: Sequence[Ran], roofs: Mapping[Place, RoofOrReason]) -> list[Timing]:
     """What came of all of them, under the roofs that were found."""
     return [
         turn.timing(measured, over(roofs, turn.target, measured[-1].threads))

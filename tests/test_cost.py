@@ -87,7 +87,7 @@ def uncounted(*nodes: onnx.NodeProto) -> tuple[str, ...]:
         "w": conv_weights(4, 4),
         "table": np.ones((2, 4), np.float32),
         "scale": np.ones(4, np.float32),
-        "at": np.array([[0], [1]]),
+        "at": np.array([1]),
         "yes": np.array(True),
     }
     inputs = {"x": (2, 4)}
@@ -95,14 +95,19 @@ def uncounted(*nodes: onnx.NodeProto) -> tuple[str, ...]:
 
 
 def test_products_without_a_rule_are_named() -> None:
-    assert uncounted(node("Einsum", ["x", "x"], ["y"], name="e", equation="ij,kj->ik")) == ("e",)
+    three = node("Einsum", ["x", "w", "w"], ["y"], name="e", equation="ij,jk,kl->il")
+    assert uncounted(three) == ("e",)
 
 
 def test_readers_of_matrices_without_a_rule_are_named() -> None:
-    scatter = node("ScatterND", ["table", "at", "x"], ["y"], name="read")
-    assert uncounted(scatter) == ("read",)
-    plain = node("LayerNormalization", ["x", "scale"], ["y"], name="vector")
-    assert uncounted(plain) == ()
+    some = [
+        node("ReduceMax", ["x", "at"], ["top"], keepdims=0),
+        node("Cast", ["top"], ["is"], to=TensorProto.BOOL),
+    ]
+    assert uncounted(*some, node("Compress", ["table", "is"], ["y"], name="read", axis=0)) == (
+        "read",
+    )
+    assert uncounted(*some, node("Compress", ["scale", "is"], ["y"], name="vector")) == ()
 
 
 def test_holders_of_subgraphs_are_named() -> None:

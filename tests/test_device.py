@@ -214,3 +214,12 @@ def test_it_is_python_3_9() -> None:
     source = Path(device.__file__).read_text(encoding="utf-8")
     ast.parse(source, feature_version=(3, 9))
     assert "from __future__ import annotations" in source
+
+
+def test_the_delegate_is_told_where_the_interpreter_tells(tmp_path: Path) -> None:
+    loaded = device.Loaded(entry(tiny.write_tflite(tmp_path), "tflite", tiny.nhwc_ports()))
+    assert device.delegate_of(loaded.runtime) == "XNNPACK"
+    loaded.runtime._interpreter = type("Old", (), {"_get_ops_details": lambda self: []})()
+    assert device.delegate_of(loaded.runtime) == "none"
+    del loaded.runtime._interpreter
+    assert device.delegate_of(loaded.runtime) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from onnx import helper
 
 from edgecut import pipeline
+from edgecut.cutout import Cut
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.passes.tidy import tidy
@@ -56,9 +58,12 @@ def test_a_cut_is_judged_beside_the_full_network_tidied_alike(tmp_path: Path) ->
 
 def test_a_wrong_cut_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_once = pipeline.cutout.cut
-    monkeypatch.setattr(
-        pipeline.cutout, "cut", lambda n, keep: (spoilt((c := cut_once(n, keep))[0], 1e-4), c[1])
-    )
+
+    def wrong(network: Network, keep: Sequence[str], *, scores: str) -> tuple[Network, Cut]:
+        small, saved_costs = cut_once(network, keep, scores=scores)
+        return spoilt(small, 1e-4), saved_costs
+
+    monkeypatch.setattr(pipeline.cutout, "cut", wrong)
     with pytest.raises(EdgecutError) as error:
         pipeline.cut(saved(tmp_path), keep=["bee"])
     assert error.value.code == "cut-not-exact"

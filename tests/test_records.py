@@ -60,7 +60,9 @@ def test_none(folder: Path) -> None:
     assert records.kept(folder) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": "edgecut.bench/2"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"schema": "edgecut.bench/2"}', "[" * 100_000, "1e999", "1" * 400]
+)
 def test_what_is_no_record(folder: Path, text: str) -> None:
     path = records.keep(folder, "bench", made_up.bench())
     path.write_text(text)

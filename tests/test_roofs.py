@@ -14,7 +14,7 @@ import pytest
 from edgecut import roofs
 from edgecut.errors import EdgecutError
 from edgecut.measure.bandwidth import Bandwidth
-from edgecut.measure.latency import Measurement
+from edgecut.measure.measurement import Measurement
 from edgecut.measure.peak import MeasuredPeak, Probe, Rate
 from edgecut.roofs import DOUBTED_FOR_S, Ground, Roof, grounds, over, roofs_here
 from edgecut.target import Target, read_target
@@ -49,7 +49,6 @@ class Machine:
             Rate(
                 scheme=scheme,
                 gmacs_per_s=rate,
-                typical_gmacs_per_s=rate,
                 probe="p",
                 reasons=self.reasons,
             )
@@ -139,6 +138,16 @@ def test_another_version_has_a_roof_of_its_own(
 ) -> None:
     roof()
     monkeypatch.setattr(roofs.bundle, "versions", lambda: {"ai-edge-litert": "0"})
+    roof()
+    assert len(machine.asked) == 2
+
+
+def test_another_harness_has_a_roof_of_its_own(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    roof()
+    (tmp_path / "device.py").write_text("changed")
+    monkeypatch.setattr("edgecut.device.__file__", str(tmp_path / "device.py"))
     roof()
     assert len(machine.asked) == 2
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import run, suite
+from benchmarks import run, suite, tables
+from benchmarks.machine import taken_on
 from benchmarks.models import RESULTS, ROOT
-from benchmarks.suite import read_suite
+from benchmarks.suite import Benchmark, read_suite
 from benchmarks.tables import TABLES
 from edgecut.errors import EdgecutError
+
+BENCHMARK = '[[benchmark]]\nname = "macs"\nminutes = 1\n'
 
 
 def arguments_of(name: str) -> set[str]:
@@ -66,6 +71,47 @@ def test_an_unknown_suite_is_told() -> None:
     with pytest.raises(EdgecutError, match="no suite 'nonsense'") as caught:
         read_suite("nonsense")
     assert suite.DEFAULT in str(caught.value.hint)
+
+
+def test_a_trial_leaves_the_committed_results_alone() -> None:
+    assert read_suite("readme").results == RESULTS == read_suite("paper").results
+    assert read_suite("short").results == ROOT.parent / "build" / "benchmarks" / "short"
+
+
+def test_a_suite_of_ones_own_says_whether_it_is_committed(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'kind = "suite"\ntitle = "x"\n{BENCHMARK}')
+    assert read_suite(str(path)).results != RESULTS
+    path.write_text(f'kind = "suite"\ntitle = "x"\nresults = "committed"\n{BENCHMARK}')
+    assert read_suite(str(path)).results == RESULTS
+
+
+def test_the_tables_are_written_even_if_a_benchmark_ends_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The JSON of the first is new by then."""
+    results = {"macs": json.loads((RESULTS / "macs.json").read_text())}
+    module = SimpleNamespace(run=lambda: results.pop("macs"))
+    monkeypatch.setattr(run, "import_module", lambda name: module)
+    benchmarks = [Benchmark(name=name, minutes=1, settings={}) for name in ("macs", "latency")]
+    with pytest.raises(KeyError):
+        run.run(benchmarks, tmp_path)
+    assert "From `results/macs.json`" in (tmp_path / "README.md").read_text()
+
+
+def test_a_table_names_the_machine_where_the_result_does() -> None:
+    told = tables.taken_on(taken_on())
+    assert f"{taken_on()['machine']['cores']} cores" in told
+    assert "onnxruntime" in told and tables.taken_on({"schema": "x/1"}) == ""
+
+
+def test_both_spreads_are_shown_where_there_are_both() -> None:
+    old = json.loads((RESULTS / "harness.json").read_text())
+    for row in old["repeatability"]:
+        row.pop("full_ms_spread", None)
+    assert "spread of full ms" not in TABLES["harness"](old)
+    new = {**old, "repeatability": [{**r, "full_ms_spread": 0.123} for r in old["repeatability"]]}
+    assert "spread of full ms" in TABLES["harness"](new) and "12.3%" in TABLES["harness"](new)
 
 
 def test_the_tables_are_those_of_the_results() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 def run() -> dict[str, Any]:
     """Train and judge whatever is missing, and give all results: what ``paper.json`` holds."""
-    from benchmarks.paper import report, trainings
+    from benchmarks.paper import latency, report, trainings
     from benchmarks.paper.evaluation import evaluate
     from benchmarks.paper.study import Study
 
@@ -18,4 +18,5 @@ def run() -> dict[str, Any]:
     trainings.train(study, study.jobs())
     for subject in study.subjects():
         evaluate(subject)
+        latency.time_all(subject)
     return report.write(study)

@@ -1,9 +1,12 @@
 """``python -m benchmarks.paper [STEP ...]``: the study, all of it by default.
 
 Steps: ``data`` writes the data sets, ``train`` the networks, ``evaluate`` what is found out about
-them, ``report`` writes paper.json, tables and plots; each does only what is not done yet, and goes
-on where it was stopped. ``status`` lists the networks; ``costs`` cuts networks with fresh weights,
-for which nothing must be trained; ``render`` writes tables and plots from paper.json.
+them, ``latency`` times networks with fresh weights, ``report`` writes paper.json, tables and
+plots. Each does only what is not done yet, and goes on where it was stopped; paper.json keeps the
+rows that it has of what was not found out anew. ``latency`` wants an idle machine and half an
+hour, and nothing that is trained; run again it measures anew what was not valid. ``costs`` cuts
+networks with fresh weights; ``status`` lists the networks; ``render`` writes tables and plots from
+paper.json.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pathlib import Path
 from benchmarks.models import RESULTS, SHARED
 from benchmarks.paper.study import RECIPES, RUNS, Study
 
-STEPS = ("data", "train", "evaluate", "report")
+STEPS = ("data", "train", "evaluate", "latency", "report")
 ASIDE = ("status", "costs", "render")
 
 
@@ -32,7 +35,7 @@ def main() -> None:
 
 
 def _carry_out(step: str, study: Study, given: argparse.Namespace) -> None:
-    from benchmarks.paper import data, evaluation, fresh, report, trainings
+    from benchmarks.paper import data, evaluation, fresh, latency, report, trainings
 
     _limit_threads(given.threads)
     if step == "data":
@@ -43,6 +46,10 @@ def _carry_out(step: str, study: Study, given: argparse.Namespace) -> None:
     elif step == "evaluate":
         for subject in study.subjects(given.only):
             evaluation.evaluate(subject, given.parts)
+    elif step == "latency":
+        for subject in study.subjects(given.only):
+            latency.time_all(subject)
+            report.write(study, given.results)
     elif step == "report":
         for row in report.write(study, given.results)["summary"]:
             by = f"NOT MET, but by {len(row['met_by'])} of {len(row['reached'])}"
@@ -89,7 +96,7 @@ def _parsed() -> argparse.Namespace:
         "--parts",
         type=lambda text: text.split(","),
         default=[],
-        help="of evaluate: accuracy, int8, attention, latency (which wants an idle machine)",
+        help="of evaluate: accuracy, int8, attention",
     )
     parser.add_argument("--threads", type=int, help="threads of torch")
     return parser.parse_args()

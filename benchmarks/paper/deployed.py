@@ -1,9 +1,4 @@
-"""The networks on LiteRT and OpenVINO: int8 against float, and the latency that a cut saves.
-
-int8 is calibrated with real training images. All files of a measurement run interleaved on one
-thread, the full network in each; *realisation* is the latency that a cut saves over the MACs that
-it saves, both as ratios of full to cut.
-"""
+"""The networks on LiteRT and OpenVINO, int8 against float; int8 is calibrated on real images."""
 
 from __future__ import annotations
 
@@ -17,10 +12,8 @@ from benchmarks.paper import measures, networks
 from benchmarks.paper.cases import Case, chosen, nodes_of, shown
 from benchmarks.paper.data import images_of
 from benchmarks.paper.study import NESTED, Subject
-from edgecut.cost import cost
 from edgecut.cutout import cut
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Measurement, measure, ratio
 from edgecut.network import Network
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell
@@ -29,11 +22,9 @@ from edgecut.target import read_target
 
 RUNTIMES = {"LiteRT": "generic-arm64", "OpenVINO": "intel-cpu"}
 SCHEMES = ("float32", "int8")
+KINDS = tuple((runtime, scheme) for runtime in RUNTIMES for scheme in SCHEMES)
 CALIBRATION = 128
 JUDGED = 6
-TIMED = {"parent": 12, "leaf": 6, "list": 6}
-TOGETHER = 6
-SECONDS = 2.0
 FULL = "full"
 
 
@@ -45,13 +36,13 @@ def agreement(subject: Subject, tell: Tell) -> dict[str, Any]:
     leaves = [subject.taxonomy.names[leaf] for leaf in subject.taxonomy.leaves]
     full = Case(kind="list", name=FULL, keep=tuple(leaves))
     rows = []
-    for runtime, scheme in _kinds():
+    for runtime, scheme in KINDS:
         wholly = np.empty(0)
         for case in (full, *chosen(subject.cases, "list", JUDGED)):
             tell(f"{runtime} {scheme}, {case.name}", 0, 0)
             network = nested if case is full else cut(nested, case.keep)[0]
             with tempfile.TemporaryDirectory() as folder:
-                artifact = _built(case.name, network, runtime, scheme, samples, Path(folder))
+                artifact = built(case.name, network, runtime, scheme, samples, Path(folder))
                 got = _scores(artifact, tensors)
             places = list(nodes_of(subject.taxonomy, case.keep))
             wholly, got = (got, got[:, places]) if case is full else (wholly, got)
@@ -85,72 +76,15 @@ def _compared(
     }
 
 
-def latency(subject: Subject, tell: Tell) -> dict[str, Any]:
-    """``rows``: the latency of full and cut, and the realisation."""
-    nested, samples = networks.opened(subject.folder(NESTED)), _calibration(subject)
-    some = [case for kind, count in TIMED.items() for case in chosen(subject.cases, kind, count)]
-    rows = []
-    for runtime, scheme in _kinds():
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            full = _built(FULL, nested, runtime, scheme, samples, folder)
-            for first in range(0, len(some), TOGETHER):
-                tell(f"{runtime} {scheme}", first, len(some))
-                small = {c: cut(nested, c.keep)[0] for c in some[first : first + TOGETHER]}
-                cuts = [
-                    _built(case.name, network, runtime, scheme, samples, folder)
-                    for case, network in small.items()
-                ]
-                whole, *measured = measure([full, *cuts], threads=1, duration_s=SECONDS)
-                rows += [
-                    {
-                        "base": subject.base,
-                        "data": subject.data,
-                        "kind": case.kind,
-                        "case": case.name,
-                        "runtime": runtime,
-                        "scheme": scheme,
-                        **compared_latency(whole, one, cost(nested).macs / cost(network).macs),
-                    }
-                    for (case, network), one in zip(small.items(), measured, strict=True)
-                ]
-    return {"rows": rows}
-
-
-def compared_latency(full: Measurement, one: Measurement, macs: float) -> dict[str, Any]:
-    """How many times faster a cut is, of the ``macs`` times that it should be.
-
-    ``fastest`` figures are of the fastest inferences: on a busy machine, they say more.
-    """
-    found = ratio(full, one)
-    fastest = min(full.samples_ms) / min(one.samples_ms)
-    return {
-        "full_ms": full.median_ms,
-        "cut_ms": one.median_ms,
-        "speedup": found.ratio,
-        "speedup_low": found.low,
-        "speedup_high": found.high,
-        "speedup_macs": macs,
-        "realisation": found.ratio / macs,
-        "realisation_fastest": fastest / macs,
-        "verdict": found.verdict,
-        "reasons": list(found.reasons),
-    }
-
-
-def _kinds() -> list[tuple[str, str]]:
-    return [(runtime, scheme) for runtime in RUNTIMES for scheme in SCHEMES]
-
-
 def _calibration(subject: Subject) -> Tensors:
     images = networks.spread(images_of(subject).splits["train"], CALIBRATION).images
     return Tensors([tensor[None] for tensor in networks.tensors(images)])
 
 
-def _built(
+def built(
     name: str, network: Network, runtime: str, scheme: str, samples: Tensors, folder: Path
 ) -> Contender:
-    """An artifact in a folder."""
+    """An artifact, written into a folder."""
     emitted = produce(network, read_target(RUNTIMES[runtime]), scheme, samples)
     stem = f"{len(list(folder.iterdir()))}"
     for suffix, content in emitted.files.items():

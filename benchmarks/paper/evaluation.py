@@ -20,8 +20,9 @@ PARTS: dict[str, Part] = {
     "accuracy": accuracy.rows,
     "int8": deployed.agreement,
     "attention": attention.study,
-    "latency": deployed.latency,
 }
+LATENCY = "latency"
+"""What ``latency.py`` finds out, which needs nothing that is trained."""
 TOLD_S = 60.0
 
 
@@ -33,14 +34,17 @@ def evaluate(subject: Subject, parts: Sequence[str] = ()) -> None:
         return
     of = {job.name: digest_of(job.folder / MODEL) for job in subject.jobs()}
     for name in parts or PARTS:
-        path = _path(subject, name)
-        if known(path, of) is not None:
-            continue
-        found = PARTS[name](subject, _telling(f"{subject.name}: {name}"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"of": of, "found": found}, indent=1), encoding="utf-8")
-        partial.replace(path)
+        path = path_of(subject, name)
+        if known(path, of) is None:
+            keep(path, of, PARTS[name](subject, _telling(f"{subject.name}: {name}")))
+
+
+def keep(path: Path, of: dict[str, str], found: dict[str, Any]) -> None:
+    """Write what was found out, and of what, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"of": of, "found": found}, indent=1), encoding="utf-8")
+    partial.replace(path)
 
 
 def known(path: Path, of: dict[str, str] | None = None) -> dict[str, Any] | None:
@@ -56,11 +60,12 @@ def known(path: Path, of: dict[str, str] | None = None) -> dict[str, Any] | None
 
 def results(subject: Subject) -> dict[str, dict[str, Any]]:
     """Part -> what was found out of it."""
-    found = {name: known(_path(subject, name)) for name in PARTS}
+    found = {name: known(path_of(subject, name)) for name in (*PARTS, LATENCY)}
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _path(subject: Subject, part: str) -> Path:
+def path_of(subject: Subject, part: str) -> Path:
+    """Where a part is kept."""
     return subject.results / f"{part}.json"
 
 

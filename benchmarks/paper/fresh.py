@@ -1,4 +1,4 @@
-"""The costs of recipes before anything is trained: networks with fresh weights, really cut."""
+"""Networks with fresh weights: what a recipe costs, really cut, before anything is trained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ("parameters_excluded", "macs_excluded", "parameters_vs_dense", "macs_
 
 def costs(subject: Subject) -> str:
     """What a subject's networks cost, the best case, and averages by kind of case."""
-    nested, dense = (_untrained(subject, model) for model in (NESTED, DENSE))
+    nested, dense = (network(subject, model) for model in (NESTED, DENSE))
     saved = savings(nested, dense, subject.cases)
     rows = [{"kind": c.kind, "case": c.name, **saved[c.name]} for c in subject.cases]
     best = most(rows, PARAMETERS, MACS)
@@ -40,15 +40,16 @@ def _told(network: Network) -> str:
     return f"{found.macs / 1e6:.2f} MMACs, {found.parameters / 1e3:.0f} k parameters"
 
 
-def _untrained(subject: Subject, model: str) -> Network:
+def network(subject: Subject, model: str) -> Network:
+    """The network of a subject's recipe as it is deployed, but for what its weights are."""
     from edgecut.nested.export import to_onnx
     from edgecut.nested.folder import MODEL
     from edgecut.nested.recipe import read
     from edgecut.nested.run import pixels_of
-    from edgecut.nested.topology import network
+    from edgecut.nested.topology import network as untrained
 
     settings = read(subject.study.recipes / f"{subject.name}-{model}.toml")
-    made = network(subject.taxonomy, settings.network).eval()
+    made = untrained(subject.taxonomy, settings.network).eval()
     with tempfile.TemporaryDirectory() as folder:
         data = to_onnx(made, pixels_of(settings), settings.size, source=settings.name)
         (Path(folder) / MODEL).write_bytes(data)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paper.comparisons import by_subject
+from benchmarks.paper.deployed import KINDS
 from benchmarks.paper.signals import OURS
-from benchmarks.paper.summary import MACS, PARAMETERS, REALISED, by_subject
+from benchmarks.paper.summary import MACS, PARAMETERS, REALISED
 
 Row = Mapping[str, Any]
 Draw = Callable[[Any, list[Row]], None]
+KIND_COLOURS = ("tab:blue", "tab:cyan", "tab:orange", "tab:red")
 COLOURS = {"leaf": "tab:blue", "parent": "tab:orange", "list": "tab:green"}
 
 
@@ -35,11 +39,15 @@ def _panels(rows: Sequence[Row], draw: Draw) -> Any:
     bases = list(dict.fromkeys(base for _, base in subjects))
     figure = Figure(figsize=(4.2 * len(bases), 3.6 * len(data)), layout="constrained")
     axes = figure.subplots(len(data), len(bases), squeeze=False)
-    for (name, base), own in subjects.items():
+    for name, base in product(data, bases):
         panel = axes[data.index(name)][bases.index(base)]
         panel.set_title(f"{name}, {base}", fontsize=10)
-        draw(panel, own)
-        panel.grid(alpha=0.3)
+        if (name, base) in subjects:
+            draw(panel, subjects[name, base])
+            panel.grid(alpha=0.3)
+        else:
+            panel.set_axis_off()
+            panel.text(0.5, 0.5, "not measured", ha="center", va="center")
     axes[0][0].legend(fontsize=8)
     return figure
 
@@ -75,10 +83,13 @@ def _false_positives(axes: Any, rows: list[Row]) -> None:
 def _latency(axes: Any, rows: list[Row]) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    for kind in dict.fromkeys((row["runtime"], row["scheme"]) for row in rows):
+    for kind, colour in zip(KINDS, KIND_COLOURS, strict=True):
         own = [row for row in rows if (row["runtime"], row["scheme"]) == kind]
-        x, y = ([row[c] for row in own] for c in ("speedup_macs", "speedup"))
-        axes.scatter(x, y, s=14, alpha=0.7, label=" ".join(kind))
+        for verdict, marker, alpha in (("VALID", "o", 0.7), ("INVALID", "x", 0.25)):
+            some = [row for row in own if row["verdict"] == verdict]
+            x, y = ([row[c] for row in some] for c in ("speedup_macs", "speedup"))
+            label = " ".join(kind) if verdict == "VALID" else None
+            axes.scatter(x, y, s=14, alpha=alpha, color=colour, marker=marker, label=label)
     most = max(row["speedup_macs"] for row in rows)
     axes.plot([1, most], [1, most], color="gray", lw=0.8, ls=":")
     axes.plot([1, most], [REALISED, REALISED * most], color="gray", lw=0.8, ls="--")
@@ -129,7 +140,11 @@ PLOTS: dict[str, tuple[str, str, Draw]] = {
     "costs": ("rows", "What each case excludes; dotted: what was asked of one", _costs),
     "accuracy": ("rows", "Top-1 among the kept categories, by keep-list", _accuracy),
     "fpr": ("rows", "Images of dropped categories that pass for kept ones", _false_positives),
-    "latency": ("latency", "Latency saved over MACs saved; dashed: realisation 0.8", _latency),
+    "latency": (
+        "latency",
+        "Latency saved over MACs saved; dashed: realisation 0.8, faint crosses: not valid",
+        _latency,
+    ),
     "attention": ("attention", "A gain for one leaf: recall, accuracy, control", _attention),
     "signals": ("attention", "Where the signal enters: recall against accuracy", _signals),
 }

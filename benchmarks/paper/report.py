@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.models import RESULTS
 from benchmarks.paper import attention, plots, tables
-from benchmarks.paper.evaluation import results
+from benchmarks.paper.comparisons import Row, beside_specialists, means
+from benchmarks.paper.evaluation import LATENCY, results
 from benchmarks.paper.study import DENSE, NESTED, Study, Subject
-from benchmarks.paper.summary import figures, means
+from benchmarks.paper.summary import figures
 from edgecut.nested.folder import METRICS, read_json
 
 DIGITS = 6
@@ -30,7 +31,21 @@ MEANINGS = {
     "error, largest_difference": "cut against full, on images_cut test images: relative to the "
     "largest value, and absolute",
     "*_cut": "null where the cut network ran over a part of the test images alone",
+    "points_vs_dense, fpr_vs_dense": "by case, what the cut nested network has more than the dense "
+    "baseline: of top-1, of AUROC where one category is kept; and of fpr, where less is better",
+    "points_vs_specialist": "the same against the specialist, over the lists that have one alone; "
+    "least and most of them",
+    "same_as_float, same_as_full": "int8: the share of the test images that show a kept category "
+    "(images) on which the artifact's highest kept score is that of the float network; and that of "
+    "the full network's artifact of the same runtime and scheme",
+    "same_as_float_everywhere": "the same on all test images, most of which may show none",
+    "top1_float": "int8: top-1 of the float network on those images, beside the artifact's top1",
+    "weights, calibrated_on": "latency: fresh weights, for training changes no time; what "
+    "int8 was calibrated on. Rows without these are of trained networks and real images",
+    "latency_on": "the machine and the versions that a subject's latency was measured with",
     "realisation": "latency speed-up over MACs speed-up, full over cut",
+    "verdict, reasons": "latency: what is not VALID is no result and is not judged by",
+    "met": "by every subject; one that was not measured does not meet a figure",
 }
 
 
@@ -38,6 +53,7 @@ def write(study: Study, folder: Path = RESULTS) -> dict[str, Any]:
     """Write what is known of all subjects, and give it: what ``paper.json`` holds."""
     found: dict[str, Any] = _rounded(gathered(study, folder))
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "paper.json").write_text(text, encoding="utf-8")
     render(folder)
     return found
@@ -45,42 +61,71 @@ def write(study: Study, folder: Path = RESULTS) -> dict[str, Any]:
 
 def render(folder: Path = RESULTS) -> None:
     """Write tables and plots from the ``paper.json`` that is there."""
-    found = json.loads((folder / "paper.json").read_text(encoding="utf-8"))
+    found = _read(folder / "paper.json")
     shown = plots.write(found, folder)
     (folder / "paper.md").write_text(tables.page(found, shown), encoding="utf-8")
 
 
 def gathered(study: Study, folder: Path) -> dict[str, Any]:
-    """All results, with what is computed from them."""
-    parts = {subject.name: results(subject) for subject in study.subjects()}
+    """All results, with what is computed from them.
 
-    def rows(part: str, key: str = "rows") -> list[dict[str, Any]]:
+    Of subjects without results of their own in a part, the rows that ``paper.json`` has stay.
+    """
+    before = _read(folder / "paper.json")
+    found: dict[str, Any] = {"schema": "edgecut.paper/2", "meanings": MEANINGS}
+    for part, own in _found(study).items():
+        found[part] = merged(before.get(part, ()), own)
+    found["averages"] = means(found["rows"])
+    found["specialists"] = beside_specialists(found["rows"])
+    default = _read(folder / "everyday.json") or None
+    found["summary"] = figures({**found, "default": default})
+    return found
+
+
+def merged(before: Sequence[Row], found: Sequence[Row]) -> list[Row]:
+    """What was found, and what there was before of other subjects, in the subjects' order."""
+    new = {_subject(row) for row in found}
+    return sorted([*found, *(row for row in before if _subject(row) not in new)], key=_subject)
+
+
+def _subject(row: Row) -> tuple[str, str]:
+    return row["data"], row["base"]
+
+
+def _found(study: Study) -> dict[str, list[Row]]:
+    """Part of ``paper.json`` -> the rows of all subjects that have results."""
+    parts = {subject: results(subject) for subject in study.subjects()}
+
+    def rows(part: str, key: str = "rows") -> list[Row]:
         return [row for one in parts.values() for row in one.get(part, {}).get(key, ())]
 
-    found: dict[str, Any] = {
-        "schema": "edgecut.paper/1",
-        "meanings": MEANINGS,
+    return {
         "rows": rows("accuracy"),
-        "full": [row for s in study.subjects() if parts[s.name] for row in _full(s, parts[s.name])],
+        "full": [row for subject, one in parts.items() for row in _full(subject, one)],
         "int8": rows("int8"),
-        "latency": rows("latency"),
+        "latency": rows(LATENCY),
+        "latency_on": [
+            {"base": subject.base, "data": subject.data, **one[LATENCY]["taken_on"]}
+            for subject, one in parts.items()
+            if LATENCY in one
+        ],
         "attention": rows("attention"),
         "attention_best": rows("attention", "best"),
         "attention_checks": [
             {
                 "base": subject.base,
                 "data": subject.data,
-                **{k: parts[subject.name]["attention"][k] for k in attention.CHECKS},
+                **{check: one["attention"][check] for check in attention.CHECKS},
             }
-            for subject in study.subjects()
-            if "attention" in parts[subject.name]
+            for subject, one in parts.items()
+            if "attention" in one
         ],
     }
-    default = folder / "everyday.json"
-    found["default"] = json.loads(default.read_text("utf-8")) if default.exists() else None
-    found["averages"] = means(found["rows"])
-    found["summary"] = figures(found)
-    del found["default"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file of results holds; nothing where there is none."""
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return found
 
 

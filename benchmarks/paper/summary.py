@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.paper.costs import ALL, BY_KIND, averages, most
+from benchmarks.paper.comparisons import Row, by_subject
+from benchmarks.paper.costs import ALL, BY_KIND, most
+from benchmarks.paper.deployed import KINDS
 from benchmarks.paper.signals import OURS
 
 PARAMETERS, MACS = 0.90, 0.85
@@ -17,30 +19,19 @@ EXACT = 1e-5
 SAME = 0.99
 REALISED = 0.8
 DEFAULT_TOP1, DEFAULT_MACS = 0.88, 60e6
-COLUMNS = (
-    *("parameters_excluded", "macs_excluded", "parameters_vs_dense", "macs_vs_dense"),
-    *("points_vs_dense", "top1_full", "top1_dense", "top1_specialist"),
-    *("auroc_full", "auroc_dense", "fpr_full", "fpr_dense", "fpr_specialist"),
-)
-
-Row = Mapping[str, Any]
-
-
-def means(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """For each subject and kind of case the means of the columns."""
-    return [
-        {"base": base, "data": data, "over": over, **found}
-        for (data, base), own in by_subject(rows).items()
-        for over, found in averages([_with_points(row) for row in own], COLUMNS).items()
-    ]
+UNKNOWN = "not measured"
 
 
 def figures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """``figure``, ``paper``, ``asked``, ``reached`` (by subject), ``met`` by all, ``met_by`` whom.
 
+    A subject of which nothing is known does not meet a figure.
+
     Args:
-        results: what ``paper.json`` holds beside this; parts may be missing or empty.
+        results: what ``paper.json`` holds beside this; parts may be empty.
     """
+    parts = ("rows", "full", "int8", "attention_best", "latency")
+    subjects = dict.fromkeys(_name(row) for part in parts for row in results[part])
     found = [
         _most_excluded(results["rows"]),
         _average(results["averages"]),
@@ -48,25 +39,16 @@ def figures(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         _exact(results["rows"], results["int8"]),
         _attention(results["attention_best"], results["attention_checks"]),
         _realisation(results["latency"]),
-        _default(results.get("default")),
     ]
-    return [figure for figure in found if figure["reached"]]
+    found = [_of_all(subjects, figure) for figure in found]
+    return [figure for figure in (*found, _default(results.get("default"))) if figure["reached"]]
 
 
-def by_subject(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    """(data, base) -> its rows."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        found.setdefault((row["data"], row["base"]), []).append(row)
-    return found
-
-
-def _with_points(row: Row) -> dict[str, Any]:
-    """The row with its accuracy beside the dense baseline's: top-1, or AUROC of one category."""
-    measure = "auroc" if len(row["keep"]) == 1 else "top1"
-    ours, dense = row[f"{measure}_full"], row[f"{measure}_dense"]
-    known = ours is not None and dense is not None
-    return {**row, "points_vs_dense": ours - dense if known else None}
+def _of_all(subjects: Iterable[str], figure: dict[str, Any]) -> dict[str, Any]:
+    """The figure, with the subjects that were not measured."""
+    reached = {name: figure["reached"].get(name, UNKNOWN) for name in subjects}
+    met = figure["met"] and UNKNOWN not in reached.values()
+    return {**figure, "reached": reached, "met": met}
 
 
 def _figure(
@@ -93,21 +75,26 @@ def _named(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
         yield _name(own[0]), own
 
 
+def reaches(row: Row) -> bool:
+    """Whether a case excludes as much as was asked of one."""
+    return bool(row["parameters_excluded"] >= PARAMETERS and row["macs_excluded"] >= MACS)
+
+
 def _most_excluded(rows: Sequence[Row]) -> dict[str, Any]:
-    best = {name: most(own, PARAMETERS, MACS) for name, own in _named(rows)}
+    reached, met = {}, []
+    for name, own in _named(rows):
+        best = most(own, PARAMETERS, MACS)
+        reached[name] = (
+            f"{_percent(best['parameters_excluded'])} and {_percent(best['macs_excluded'])} "
+            f"({best['case']}); {sum(map(reaches, own))} of {len(own)} cases reach both"
+        )
+        met.append((name, reaches(best)))
     return _figure(
         "most parameters and most GMACs excluded, in one and the same case",
         "88.7 % and 73.4 %, or 73.5 % and 84.4 %",
         "90 % and 85 %",
-        {
-            name: f"{_percent(row['parameters_excluded'])} and {_percent(row['macs_excluded'])} "
-            f"({row['case']})"
-            for name, row in best.items()
-        },
-        (
-            (name, row["parameters_excluded"] >= PARAMETERS and row["macs_excluded"] >= MACS)
-            for name, row in best.items()
-        ),
+        reached,
+        met,
     )
 
 
@@ -116,22 +103,21 @@ def _average(rows: Sequence[Row]) -> dict[str, Any]:
     reached, met = {}, []
     for name, own in _named(rows):
         over = {row["over"]: row for row in own}
-        plain, alike, lists = over[ALL], over[BY_KIND], over.get("list")
+        plain, alike = over[ALL], over[BY_KIND]
         reached[name] = (
             f"{_percent(plain['parameters_vs_dense'])} and {_percent(plain['macs_vs_dense'])} "
             f"(kinds alike: {_percent(alike['parameters_vs_dense'])} and "
-            f"{_percent(alike['macs_vs_dense'])})"
+            f"{_percent(alike['macs_vs_dense'])}); accuracy {_accuracies(over)}"
         )
+        points = plain["points_vs_dense"]
         met += [
             (name, plain["parameters_vs_dense"] >= AVERAGE_PARAMETERS),
             (name, plain["macs_vs_dense"] >= AVERAGE_MACS),
+            (name, points is not None and points >= POINTS),
         ]
-        if lists is not None and lists["points_vs_dense"] is not None:
-            reached[name] += f", top-1 of lists {_points(lists['points_vs_dense'])}"
-            met.append((name, lists["points_vs_dense"] >= POINTS))
     return _figure(
         "average over the cases against dense baselines, parameters and GMACs, at no more than "
-        "0.5 points lower accuracy",
+        "0.5 points lower accuracy (top-1 of lists, AUROC of leaves and parents)",
         "47.6 % and 5.8 %, or 40 % and 8 %",
         "55 % and 25 %",
         reached,
@@ -139,10 +125,19 @@ def _average(rows: Sequence[Row]) -> dict[str, Any]:
     )
 
 
+def _accuracies(over: Mapping[str, Row]) -> str:
+    """Against the dense baseline: over all cases, and by kind."""
+    told = {kind: row["points_vs_dense"] for kind, row in over.items() if kind != BY_KIND}
+    if told[ALL] is None:
+        return UNKNOWN
+    kinds = (f"{k} {_points(v)}" for k, v in told.items() if k != ALL and v is not None)
+    return f"{_points(told[ALL])} ({', '.join(kinds)})"
+
+
 def _full(rows: Sequence[Row]) -> dict[str, Any]:
     known = {_name(row): row for row in rows if row["top1_full"] is not None}
     return _figure(
-        "top-1 of the full nested network against the dense baseline of equal GMACs",
+        "top-1 of the full nested network against the dense baseline of equal GMACs, its teacher",
         "not given",
         "not more than 0.5 points below",
         {
@@ -155,33 +150,40 @@ def _full(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _exact(rows: Sequence[Row], int8: Sequence[Row]) -> dict[str, Any]:
-    errors = {name: max(row["error"] for row in own) for name, own in _named(rows)}
-    same: dict[str, list[Row]] = {
-        name: [row for row in own if row["scheme"] == "int8"] for name, own in _named(int8)
-    }
-    reached = {name: f"{error:.1e} in ONNX" for name, error in errors.items()}
-    for name, own in same.items():
+    reached, met = {}, []
+    for name, own in _named(rows):
+        error = max(row["error"] for row in own)
+        reached[name] = f"{error:.1e} in ONNX; int8: {UNKNOWN}"
+        met += [(name, error <= EXACT), (name, any(_name(row) == name for row in int8))]
+    for name, own in _named(row for row in int8 if row["scheme"] == "int8"):
         told = (
             _agreement(runtime, [row for row in own if row["runtime"] == runtime])
             for runtime in dict.fromkeys(row["runtime"] for row in own)
         )
-        reached[name] = f"{reached.get(name, '')}; int8: {', '.join(told)}"
+        exact = reached.get(name, "").removesuffix(UNKNOWN)
+        reached[name] = f"{exact}{'; '.join(told)}"
+        met += [(name, row["same_as_float"] >= SAME) for row in own]
     return _figure(
         "cut against full, kept scores",
         "by construction",
-        "within 1e-5 in ONNX; int8: same top-1 on 99 % of the test images",
+        "within 1e-5 in ONNX; int8: same top-1 as float on 99 % of the test images that show a "
+        "kept category",
         reached,
-        [
-            *((name, error <= EXACT) for name, error in errors.items()),
-            *((name, row["same_as_float"] >= SAME) for name, own in same.items() for row in own),
-        ],
+        met,
     )
 
 
 def _agreement(runtime: str, rows: Sequence[Row]) -> str:
-    same = min(row["same_as_float"] for row in rows)
+    """The least of the full network and its cuts."""
+    same, everywhere, as_full = (
+        min(row[column] for row in rows)
+        for column in ("same_as_float", "same_as_float_everywhere", "same_as_full")
+    )
     change = min(row["top1"] - row["top1_float"] for row in rows)
-    return f"{runtime} {_percent(same)} (top-1 {_points(change)} at worst)"
+    return (
+        f"{runtime} {100 * same:.2f} % at least ({100 * everywhere:.2f} % on all test images; "
+        f"cut as full, both int8, {100 * as_full:.2f} %; top-1 {_points(change)} at worst)"
+    )
 
 
 def _attention(best: Sequence[Row], checks: Sequence[Row]) -> dict[str, Any]:
@@ -214,23 +216,29 @@ def _attention(best: Sequence[Row], checks: Sequence[Row]) -> dict[str, Any]:
 
 
 def _realisation(rows: Sequence[Row]) -> dict[str, Any]:
-    """The median over the cases, for each runtime and scheme."""
+    """The median over the cases, for each runtime and scheme, of valid measurements alone."""
     reached, met = {}, []
     for name, own in _named(rows):
         told = []
-        for kind in dict.fromkeys((row["runtime"], row["scheme"]) for row in own):
-            values = [r["realisation"] for r in own if (r["runtime"], r["scheme"]) == kind]
-            told.append(f"{kind[0]} {kind[1]} {median(values):.2f}")
-            met.append((name, median(values) >= REALISED))
-        valid = sum(row["verdict"] == "VALID" for row in own)
-        reached[name] = f"{', '.join(told)} ({valid} of {len(own)} measurements valid)"
+        for runtime, scheme in KINDS:
+            these = [row for row in own if (row["runtime"], row["scheme"]) == (runtime, scheme)]
+            valid = [row["realisation"] for row in these if row["verdict"] == "VALID"]
+            told.append(f"{runtime} {scheme} {_realised(valid, len(these))}")
+            met.append((name, bool(valid) and median(valid) >= REALISED))
+        reached[name] = "; ".join(told)
     return _figure(
-        "realisation, batch 1, one thread, median over the cases",
+        "realisation, batch 1, one thread, median over the cases, of valid measurements",
         "not measured",
         "0.8",
         reached,
         met,
     )
+
+
+def _realised(valid: Sequence[float], of: int) -> str:
+    if not valid:
+        return f"{UNKNOWN} (0 of {of} valid)"
+    return f"{median(valid):.2f} (least {min(valid):.2f}; {len(valid)} of {of} valid)"
 
 
 def _default(data: Row | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from benchmarks.zoo.settled import settled
 
 CATEGORIES = 12
 IMAGE = (1, 3, 64, 64)
+LARGER = (1, 3, 128, 128)  # of what would end with a single place, for which attention is idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +75,12 @@ HGNET = {
     "stage_out_channels": [16, 24, 32, 48],
     "stage_numb_of_layers": [2, 2, 2, 2],
 }
+RESNET = {**WIDTHS, "embedding_size": 16, "layer_type": "basic"}
 BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
-    "resnet": ("ResNet", {**WIDTHS, "embedding_size": 16, "layer_type": "basic"}),
-    "rt_resnet": ("RTDetrResNet", {**WIDTHS, "embedding_size": 16, "layer_type": "basic"}),
+    "resnet": ("ResNet", {**RESNET, "out_features": STAGES[3:]}),
+    "rt_resnet": ("RTDetrResNet", {**RESNET, "out_features": STAGES[1:]}),
     "convnext": ("ConvNext", {**WIDTHS, "out_features": STAGES}),
-    "swin": ("Swin", {**PYRAMID, **EAGER}),
+    "swin": ("Swin", PYRAMID),
 }
 
 
@@ -95,12 +97,13 @@ def _detector(config: str, backbone: str, **settings: Any) -> Architecture:
 
 
 def _segmenter(config: str, **settings: Any) -> Architecture:
-    backbone = settings.pop("backbone", None)
+    backbone, image = settings.pop("backbone", None), settings.pop("image", IMAGE)
     return Architecture(
         config=config,
         task="SemanticSegmentation",
         settings=settings,
         backbone=backbone,
+        image=image,
         family="segmenter",
     )
 
@@ -129,7 +132,7 @@ def _dino(config: str) -> Architecture:
 
 
 TABLE: dict[str, Architecture] = {
-    "resnet_basic": _classifier("ResNet", **BACKBONES["resnet"][1]),
+    "resnet_basic": _classifier("ResNet", **RESNET),
     "resnet_bottleneck": _classifier("ResNet", **WIDTHS, embedding_size=16),
     "regnet_x": _classifier("RegNet", **WIDTHS, embedding_size=16, groups_width=8, layer_type="x"),
     "regnet_y": _classifier("RegNet", **WIDTHS, embedding_size=16, groups_width=8),
@@ -189,16 +192,18 @@ TABLE: dict[str, Architecture] = {
         num_attention_heads=[2, 3, 4],
         depths=[1, 1, 1],
         key_dim=[8, 8, 8],
-        image_size=64,
+        image_size=128,
+        image=LARGER,
     ),
-    "cvt": _classifier("Cvt", embed_dim=[16, 32, 48], num_heads=[1, 2, 3], depth=[1, 1, 2]),
+    "cvt": _classifier("Cvt", embed_dim=[16, 32, 48], num_heads=[1, 2, 3], depth=[1, 2, 3]),
     "mobilevit": _classifier(
         "MobileViT",
         hidden_sizes=[24, 32, 40],
         neck_hidden_sizes=[8, 12, 16, 24, 32, 40, 80],
-        image_size=64,
+        image_size=128,
+        image=LARGER,
     ),
-    "mobilevit_v2": _classifier("MobileViTV2", width_multiplier=0.25, image_size=64),
+    "mobilevit_v2": _classifier("MobileViTV2", width_multiplier=0.25, image_size=128, image=LARGER),
     "swiftformer": _classifier("SwiftFormer", **DEPTHS, embed_dims=[16, 24, 32, 48], image_size=64),
     "segformer_classifier": _classifier(
         "Segformer", **WIDTHS, num_attention_heads=[1, 2, 2, 4], decoder_hidden_size=32
@@ -228,7 +233,8 @@ TABLE: dict[str, Architecture] = {
         hidden_sizes=[24, 32, 40],
         neck_hidden_sizes=[8, 12, 16, 24, 32, 40, 80],
         aspp_out_channels=24,
-        image_size=64,
+        image_size=128,
+        image=LARGER,
     ),
     "mobilenet_v2_deeplab": _segmenter("MobileNetV2", depth_multiplier=0.35),
     "beit_segmenter": _segmenter(
@@ -322,17 +328,12 @@ def built(one: Architecture) -> Any:
     settings = dict(one.settings)
     if one.backbone is not None:
         kind, own = BACKBONES[one.backbone]
-        settings["backbone_config"] = getattr(transformers, f"{kind}Config")(
-            **{
-                "out_features": ["stage4"]
-                if one.config.endswith(("Detr", "Transformer"))
-                else STAGES,
-                **own,
-            }
-        )
+        settings["backbone_config"] = getattr(transformers, f"{kind}Config")(**own)
     torch.manual_seed(0)
     config = getattr(transformers, f"{one.config}Config")(num_labels=CATEGORIES, **settings)
     network = getattr(transformers, f"{one.config}For{one.task}")(config)
+    if one.backbone == "swin":
+        network.set_attn_implementation("eager")
     return settled(_of_one_image(network, one.takes), one.image)
 
 

@@ -18,17 +18,18 @@ from edgecut.network import Network
 
 AXES = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": -1}
 SCALES = (0.0, -1.0, 1000.0)
+INPUTS = 6
 
 
 def leftovers(network: Network) -> list[str]:
-    """``NODE[channel]`` of every channel that no output shows, on two random inputs."""
+    """``NODE[channel]`` of every channel that no output shows, on any of some random inputs."""
     model = network.to_proto()
     masks = list(_with_masks(model))
     session = _session(model)
     random = np.random.default_rng(0)
     feeds = [
         {s.name: random.standard_normal(s.shape).astype(np.float32) for s in network.inputs}
-        for _ in range(2)
+        for _ in range(INPUTS)
     ]
     plain = [session.run(None, feed) for feed in feeds]
     return [

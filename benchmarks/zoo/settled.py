@@ -11,7 +11,8 @@ BATCH = 8
 def settled(module: Any, shape: tuple[int, ...]) -> Any:
     """The module, ready to be exported: constants made random, batch statistics measured.
 
-    What begins as zeros or ones (biases, scales of layers) would be cut as what it is.
+    What begins as zeros or ones (biases, scales of layers) would be cut as what it is, and small
+    random filters let the image fade before it reaches a score (He et al. 2015 tell their size).
 
     Args:
         module: an ``nn.Module`` of one image.
@@ -25,6 +26,8 @@ def settled(module: Any, shape: tuple[int, ...]) -> Any:
         for parameter in module.parameters():
             if parameter.numel() and bool((parameter == parameter.flatten()[0]).all()):
                 parameter.add_(torch.randn_like(parameter) * 0.1)
+        for layer in (m for m in module.modules() if isinstance(m, torch.nn.Conv2d)):
+            torch.nn.init.kaiming_normal_(layer.weight)
         module.eval()
         for norm in (m for m in module.modules() if isinstance(m, norms)):
             norm.momentum = None  # the plain mean over the batches

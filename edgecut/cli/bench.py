@@ -12,8 +12,9 @@ import click
 from edgecut.cli import camera, options, render, timings
 
 if TYPE_CHECKING:
+    from edgecut.errors import EdgecutError
     from edgecut.filming import Film
-    from edgecut.on_devices import Found
+    from edgecut.on_devices import Outcome
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST_S = 24 * 3600
@@ -57,6 +58,11 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+waiting = click.option(
+    "--wait", type=Seconds(), metavar="TIME", help="Wait for a machine that another benchmark has."
+)
+
+
 @click.command(name="bench")
 @click.argument("folder")
 @click.option(
@@ -81,7 +87,7 @@ class Seconds(click.ParamType[float]):
 )
 @click.option("--pin", type=Numbers(0), metavar="CORE,..", help="The only cores to use.")
 @click.option(
-    "--sustain", type=Seconds(), metavar="TIME", help="Then run each on its own: 10m, 1h."
+    "--sustain", type=Seconds(), metavar="TIME", help="Then run each cut alone, no pause: 10m, 1h."
 )
 @click.option(
     "--single-stream",
@@ -114,9 +120,7 @@ class Seconds(click.ParamType[float]):
     help="Measure there: user@host or whatever ssh takes, a name in devices.toml, or openvino:NPU, "
     "openvino:GPU or openvino:CPU for this machine's.",
 )
-@click.option(
-    "--wait", type=Seconds(), metavar="TIME", help="Wait for a device that another benchmark has."
-)
+@waiting
 @options.text(
     "--camera-loop",
     "IMAGES",
@@ -150,6 +154,7 @@ def command(
     that the artifact was built for. Whatever spoils it makes it INVALID, with the reason.
     """
     from edgecut import filming, on_devices, timing
+    from edgecut.remote.alone import alone
 
     if meter and not energy:
         raise click.UsageError("--meter says nothing without --energy")
@@ -172,41 +177,63 @@ def command(
         "under_roof": peak,
     }
     films: list[Film] = []
-    with render.progress() as tell:
+    failed: list[EdgecutError] = []
+    wait_s = wait or 0.0
+    with render.progress(refresh_per_s=1) as tell:
         if devices:
             found = on_devices.bench(
-                Path(folder), devices, threads=threads, wait_s=wait or 0.0, tell=tell, **effort
+                Path(folder), devices, threads=threads, wait_s=wait_s, tell=tell, **effort
             )
         else:
             here: dict[str, Any] = {"threads": threads or (1,), "tell": tell}
-            if camera_loop:  # first, so that images that are not there are known at once
-                films = filming.film(
-                    Path(folder), frames=camera_loop, model=model, duration_s=seconds, **here
-                )
-            taken = timing.bench(Path(folder), **effort, **here)
-            found = [on_devices.Found(device="", timings=tuple(taken))]
+            with alone(wait_s, tell):
+                if camera_loop:  # first, so that images that are not there are known at once
+                    films = filming.film(
+                        Path(folder),
+                        frames=camera_loop,
+                        model=model,
+                        duration_s=seconds,
+                        pin=pin,
+                        **here,
+                    )
+                taken = timing.bench(Path(folder), failed=failed.append, **effort, **here)
+            found = [on_devices.Outcome(device="", timings=tuple(taken), errors=tuple(failed))]
+    if threads:
+        _note_threads(devices)
+    if energy:
+        _note_energy(found)
     tell_of(Path(folder), found, films, json_=json_)
-    if energy and not any(
-        one.energy for each in found for timing in each.timings for one in timing.measurements
-    ):
-        click.echo(
-            "note: energy was not measured: no readable RAPL counter, no INA sensor; --meter "
-            "COMMAND takes another",
-            err=True,
-        )
 
 
-def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool) -> None:
+def _note_threads(devices: tuple[str, ...]) -> None:
+    from edgecut.on_devices import has_threads
+
+    for device in devices:
+        if not has_threads(device):
+            click.echo(f"note: --threads says nothing to {device}: it has its own", err=True)
+
+
+def _note_energy(found: list[Outcome]) -> None:
+    for one in found:
+        measured = [m for timing in one.timings for m in timing.measurements]
+        if measured and not any(m.energy or m.energy_fault for m in measured):
+            click.echo(
+                f"note: energy was not measured on {one.device or 'this machine'}: no readable "
+                "RAPL counter, no INA sensor; --meter COMMAND takes another",
+                err=True,
+            )
+
+
+def tell_of(folder: Path, found: list[Outcome], films: list[Film], *, json_: bool) -> None:
     """Keep and print what came of each device; the first error is the command's, at the end."""
     records = []
     for one in found:
-        if one.error is not None:
+        if not one.timings:
             continue
         record = {
             "schema": "edgecut.bench/1",
             "device": one.device,
-            **timings.as_json(one.timings),
-            "camera_loop": camera.as_json(films),
+            **timings.as_json(one.timings, films),
         }
         render.keep(folder, "bench", record, device=one.device)
         records.append(record)
@@ -217,7 +244,7 @@ def tell_of(folder: Path, found: list[Found], films: list[Film], *, json_: bool)
     if json_ and records:
         # A list only where several devices were asked for, whichever of them answered.
         render.print_json(records[0] if len(found) == 1 else records)
-    errors = [one.error for one in found if one.error is not None]
+    errors = [error for one in found for error in one.errors]
     for error in errors[1:]:
         render.print_error(error)
     if errors:

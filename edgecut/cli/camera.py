@@ -57,8 +57,10 @@ def show(films: Sequence[Film]) -> None:
         rows,
     )
     for film in films:
-        if film.cut.reasons:
-            click.echo(f"INVALID camera loop of {film.artifact}: {'; '.join(film.cut.reasons)}")
+        for loop in (film.full, film.cut):
+            if loop.reasons:
+                who = f"{film.artifact} ({loop.name}), threads: {film.threads}"
+                click.echo(f"INVALID camera loop of {who}: {'; '.join(loop.reasons)}")
 
 
 def _gain(film: Film, loop: Loop) -> str:

@@ -32,7 +32,8 @@ def command(old: Path, new: Path, tolerance: float, json_: bool) -> None:
 
     The exit code is 3 where something did: where even the lower end of the ratio's interval is
     past the tolerance. It is 1 where nothing did as far as can be told, and not all can be told:
-    a row is INVALID, is there no more, or scatters so far that a regression would not show.
+    a row is INVALID, is there no more, was measured by another version of edgecut's harness, or
+    scatters so far that a regression would not show.
     Records of different machines, or of one that is set up differently, are not compared.
 
     The interval tells how a latency scatters within a session. From session to session it moves

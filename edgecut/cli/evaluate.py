@@ -39,6 +39,7 @@ def command(
     is the one that the build used, unless --recipe names another.
     """
     from edgecut import appraise
+    from edgecut.measure.harness import harness
 
     if (coco is None) == (samples is None):
         raise EdgecutError(
@@ -59,6 +60,7 @@ def command(
         )
     record = {
         "schema": "edgecut.evaluate/1",
+        "harness": harness(),
         "judged_on": found.judged_on,
         "rows": found.rows,
     }

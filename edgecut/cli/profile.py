@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecut.cli import options, render
+from edgecut.cli.bench import waiting
+from edgecut.measure import wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from edgecut.measure.profile import Operator, Profile
 
 COLUMNS = ("operator", "of the network", "serves", ">ms", ">share", ">GMAC/s")
-NAMED = 3
 
 
 @click.command(name="profile")
@@ -43,9 +44,16 @@ NAMED = 3
     show_default=True,
     help="How many of the worst operators to show.",
 )
+@waiting
 @options.as_json
 def command(
-    folder: str, artifact: str | None, threads: int, runs: int, top: int, json_: bool
+    folder: str,
+    artifact: str | None,
+    threads: int,
+    runs: int,
+    top: int,
+    wait: float | None,
+    json_: bool,
 ) -> None:
     """Show where the time of the artifacts in FOLDER goes, operator by operator.
 
@@ -54,8 +62,9 @@ def command(
     `edgecut report`.
     """
     from edgecut import profiling
+    from edgecut.remote.alone import alone
 
-    with render.progress() as tell:
+    with render.progress(refresh_per_s=1) as tell, alone(wait or 0.0, tell):
         profiles = profiling.profile(
             Path(folder), artifact=artifact, threads=threads, runs=runs, tell=tell
         )
@@ -79,8 +88,10 @@ def command(
 def as_json(profiles: Sequence[Profile]) -> dict[str, Any]:
     """The profiles as plain values, raw samples included."""
     from edgecut.measure.environment import machine, state
+    from edgecut.measure.harness import harness
 
     return {
+        "harness": harness(),
         "verdict": "INVALID" if any(profile.reasons for profile in profiles) else "VALID",
         "environment": machine(profiles[0].environment),
         "profiles": [
@@ -129,14 +140,14 @@ def show(profile: Profile, top: int) -> None:
     render.print_table(
         "By operation type",
         ("operation", ">operators", ">ms", ">share"),
-        [(_told(kind), *_numbers(profile, group)) for kind, group in profile.by_type()],
+        [(wording.type_of(kind), *_numbers(profile, group)) for kind, group in profile.by_type()],
     )
     click.echo()
     render.print_table(
         "By category",
         ("serves", ">operators", ">ms", ">share"),
         [
-            (_categories(profile, names), *_numbers(profile, group))
+            (wording.categories_of(names, profile.categories), *_numbers(profile, group))
             for names, group in profile.by_category()
         ],
     )
@@ -161,7 +172,7 @@ def _show_groups(profile: Profile) -> None:
 
 def _show_group(profile: Profile, title: str, group: Sequence[Operator]) -> None:
     kinds = Counter(operator.type for operator in group)
-    told = ", ".join(f"{count} {_told(kind)}" for kind, count in kinds.items())
+    told = ", ".join(f"{count} {wording.type_of(kind)}" for kind, count in kinds.items())
     share = f", {_percent(profile.share(group))} of the time: {told}" if group else ""
     click.echo(f"{title}: {len(group) or 'none'}{share}")
 
@@ -175,44 +186,21 @@ def _show_doubts(profile: Profile) -> None:
 
 def _row(profile: Profile, operator: Operator) -> tuple[str, ...]:
     return (
-        _told(operator.type) + ("" if operator.kernel is None else f" ({operator.kernel})"),
-        _nodes(operator),
-        _categories(profile, operator.categories),
+        wording.type_of(operator.type)
+        + ("" if operator.kernel is None else f" ({operator.kernel})"),
+        wording.nodes_of(operator.nodes, added=operator.added),
+        wording.categories_of(operator.categories, profile.categories),
         f"{operator.median_ms:.3f}",
         _percent(profile.share([operator])),
         "" if operator.gmacs_per_s is None else f"{operator.gmacs_per_s:.1f}",
     )
 
 
-def _nodes(operator: Operator) -> str:
-    if operator.nodes is None:
-        return "unmapped"
-    more = len(operator.nodes) - NAMED
-    told = ", ".join(operator.nodes[-NAMED:]) + (f" and {more} before" if more > 0 else "")
-    return f"added at {told}".removesuffix(" at ") if operator.added else told
-
-
-def _categories(profile: Profile, names: tuple[str, ...] | None) -> str:
-    if names is None:
-        return "unknown"
-    if len(names) == len(profile.categories):
-        return "all" if len(names) > 1 else names[0]
-    more = len(names) - NAMED
-    return (", ".join(names[:NAMED]) or "none") + (f" and {more} more" if more > 0 else "")
-
-
 def _worst(profile: Profile) -> str:
     (worst,) = profile.worst(1)
-    nodes = worst.nodes or (_told(worst.type),)
+    nodes = worst.nodes or (wording.type_of(worst.type),)
     ends = nodes[0] if len(nodes) == 1 else f"{nodes[0]} to {nodes[-1]}"
     return f"{ends}, {_percent(profile.share([worst]))}"
-
-
-def _told(kind: str) -> str:
-    """A runtime's word for an operation, or what it means where that cannot be guessed."""
-    from edgecut.measure.xnnpack import TABLE_LOOKUP
-
-    return "Table Lookup" if kind == TABLE_LOOKUP else kind
 
 
 def _numbers(profile: Profile, group: Sequence[Operator]) -> tuple[str, str, str]:

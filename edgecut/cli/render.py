@@ -75,8 +75,11 @@ def print_error(error: EdgecutError) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Tell]:
-    """A progress line on stderr while work goes on; plain lines where that is no terminal."""
+def progress(refresh_per_s: float = 10) -> Iterator[Tell]:
+    """A progress line on stderr while work goes on; plain lines where that is no terminal.
+
+    It is drawn in this process, beside whatever is measured: then once a second is enough.
+    """
     if not sys.stderr.isatty():
         yield _plain()
         return
@@ -102,6 +105,7 @@ def progress() -> Iterator[Tell]:
         console=Console(stderr=True),
         transient=True,
         speed_estimate_period=120,
+        refresh_per_second=refresh_per_s,
     )
     with bar:
         task = bar.add_task("start", total=None, left="")

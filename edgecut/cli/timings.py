@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecut.cli import render
+from edgecut.cli import camera, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgecut.cost import Cost
-    from edgecut.measure.latency import Measurement, Ratio
+    from edgecut.filming import Film
+    from edgecut.measure.measurement import Measurement
+    from edgecut.measure.ratio import Ratio
     from edgecut.roofline import Point
     from edgecut.timing import Timing
 
@@ -22,16 +24,21 @@ if TYPE_CHECKING:
 NAMED = 3
 
 
-def as_json(timings: Sequence[Timing]) -> dict[str, Any]:
-    """The measurements as plain values, raw samples included."""
+def as_json(timings: Sequence[Timing], films: Sequence[Film] = ()) -> dict[str, Any]:
+    """The measurements as plain values, raw samples included, and those of whole frames."""
     from edgecut.measure.environment import machine
+    from edgecut.measure.harness import harness
 
     everything = [one for timing in timings for one in timing.measurements]
+    frames = camera.as_json(films)
+    invalid = any(any(one.all_reasons) for one in everything) or any(f["reasons"] for f in frames)
     return {
-        "verdict": "INVALID" if any(one.reasons for one in everything) else "VALID",
+        "verdict": "INVALID" if invalid else "VALID",
+        "harness": harness(),
         "environment": machine(everything[0].environment) if everything else {},
         "rows": [row for timing in timings for row in _rows(timing)],
         "ratios": [row for timing in timings for row in _ratios(timing)],
+        "camera_loop": frames,
     }
 
 
@@ -104,7 +111,7 @@ def show(timings: Sequence[Timing], device: str = "") -> None:
             f"{timing.full.median_ms:#.4g}",
             f"{timing.cut.median_ms:#.4g}",
             f"{timing.cut.p90_ms:#.4g}",
-            f"{timing.cut.p99_ms:#.4g}",
+            _number(timing.cut.p99_ms, "#.4g"),
             _memory(timing.cut),
             _number(rate(timing.cut_cost, timing.cut), ".1f"),
             *([_share(timing.cut_point)] if peaks else []),
@@ -126,6 +133,7 @@ def show(timings: Sequence[Timing], device: str = "") -> None:
     title = f"Median latency on {device or 'this machine'}, full and cut in turn{threads}"
     render.print_table(title, columns, rows)
     click.echo(_promise(first))
+    click.echo(_counts(timings))
     for timing in timings:
         _show_sustained(timing)
     _show_scenarios(timings)
@@ -145,6 +153,17 @@ def _promise(timing: Timing) -> str:
     )
 
 
+def _counts(timings: Sequence[Timing]) -> str:
+    """How much the samples say, of the cut artifact of which they say least."""
+    all_of_them = [one.summary for timing in timings for one in timing.measurements]
+    outliers, count = (sum(getattr(s, name) for s in all_of_them) for name in ("outliers", "count"))
+    least = min(all_of_them, key=lambda summary: summary.effective)
+    return (
+        f"{outliers} of {count} samples are outliers (5 deviations above their median); the fewest "
+        f"effective samples of an artifact: {least.effective:.0f} of {least.count}"
+    )
+
+
 def _show_sustained(timing: Timing) -> None:
     """What became of the latency when the artifact ran without a pause."""
     curve = timing.cut.sustained
@@ -155,17 +174,21 @@ def _show_sustained(timing: Timing) -> None:
             f"sustained {timing.artifact}: {start:#.4g} ms at first, {end:#.4g} ms after "
             f"{curve[-1]['s'] + 1:.0f} s, {slowest:#.4g} ms at worst"
         )
+    for why in timing.cut.sustained_reasons:
+        click.echo(f"INVALID sustained {timing.artifact}: {why}")
 
 
 def _show_scenarios(timings: Sequence[Timing]) -> None:
     """A line for each artifact and network that ran alone; what is no MLPerf result says so."""
-    rows = []
+    rows, doubts = [], []
     for timing in timings:
         for network, _, measured in _sides(timing):
-            found = measured.scenarios
-            single, offline, energy = (
-                found[name] or {} for name in ("single_stream", "offline", "energy")
-            )
+            single, offline, energy = told = [one or {} for one in measured.scenarios.values()]
+            reasons = list(dict.fromkeys(r for one in told for r in one.get("reasons", ())))
+            who = f"{timing.artifact} ({network}), threads: {measured.threads}"
+            doubts += [f"INVALID alone: {who}: {'; '.join(reasons)}"] if reasons else []
+            if measured.energy_fault:
+                doubts.append(f"no energy of {who}: {measured.energy_fault}")
             rows.append(
                 (
                     timing.artifact,
@@ -175,15 +198,18 @@ def _show_scenarios(timings: Sequence[Timing]) -> None:
                     _number(offline.get("runs_per_s"), ".1f"),
                     _number(energy.get("mj_per_run"), "#.3g"),
                     _number(energy.get("mj_per_run_above_idle"), "#.3g"),
+                    "INVALID" if reasons else "VALID",
                 )
             )
-    if any(cell != "-" for row in rows for cell in row[3:]):
+    if any(cell != "-" for row in rows for cell in row[3:-1]):
         columns = ("artifact", "network", ">threads", ">single stream p90 ms", ">offline runs/s")
         render.print_table(
             "Each alone, after MLPerf Inference's scenarios; these are no MLPerf results",
-            (*columns, ">mJ a run", ">mJ above idle"),
+            (*columns, ">mJ a run", ">mJ above idle", "verdict"),
             rows,
         )
+    for line in doubts:
+        click.echo(line)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -227,7 +253,8 @@ def _peak(timing: Timing) -> str:
     said = f"{timing.target.name}'s data sheet, all cores: {sheet.gmacs_per_s:.3g}" if sheet else ""
     return (
         f"peak of {measured.runtime} in {timing.scheme}, threads: {measured.threads}: {rate:.3g} "
-        f"GMAC/s{f' ({said})' if said else ''}, memory {timing.roof.bandwidth_gb_per_s:.3g} GB/s"
+        f"GMAC/s{f' ({said})' if said else ''}, memory {timing.roof.bandwidth_gb_per_s:.3g} GB/s, "
+        f"of {timing.roof.measured_at[:10]}"
     )
 
 

@@ -78,7 +78,7 @@ def first_difference(got: Arrays, expected: Arrays, *, share: float = TOLERANCE)
     return None
 
 
-def _is_close(a: NDArray[Any], b: NDArray[Any], share: float) -> bool:
+def _is_close(a: NDArray[Any], b: NDArray[Any], share: float = TOLERANCE) -> bool:
     if b.dtype.kind != "f":
         return np.array_equal(a, b)
     share = max(share, 4 * float(np.finfo(b.dtype).eps))

@@ -8,12 +8,17 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgecut import finite_json
 from edgecut.errors import EdgecutError
 from edgecut.runtimes import device_command, device_environment, stderr_tail
+
+DYING_S = 1.0
+"""Where nothing reaps orphans, they look alive for ever."""
 
 
 def ask(command: str, spec: Mapping[str, Any], *, limit_s: float, what: str) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def ask(command: str, spec: Mapping[str, Any], *, limit_s: float, what: str) -> 
         EdgecutError: ``runtime-failed``.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="edgecut-") as folder,
+        tempfile.TemporaryDirectory(prefix="edgecut-", ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as stderr,
     ):
         spec_path = Path(folder) / "spec.json"
@@ -39,14 +44,17 @@ def ask(command: str, spec: Mapping[str, Any], *, limit_s: float, what: str) -> 
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env=device_environment(),
+            # What it and its children leave, ended in the middle of it all, goes with the folder.
+            env={**device_environment(), "TMPDIR": folder},
             start_new_session=True,  # so that its children can be ended with it
         )
         try:
             stdout, _ = process.communicate(timeout=limit_s)
             if process.returncode != 0:
                 raise ValueError(f"ended with exit code {process.returncode}")
-            report: dict[str, Any] = json.loads(stdout)
+            report = finite_json.loads(stdout.decode("utf-8"))
+            if not isinstance(report, dict):
+                raise ValueError("printed no report")
             return report
         except (subprocess.TimeoutExpired, ValueError) as error:
             late = isinstance(error, subprocess.TimeoutExpired)
@@ -61,11 +69,21 @@ def ask(command: str, spec: Mapping[str, Any], *, limit_s: float, what: str) -> 
             _end(process)
 
 
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the group: what is not quite dead yet may still write into the folder."""
+    process.wait()
+    ends = time.monotonic() + DYING_S
+    while time.monotonic() < ends:
+        os.killpg(process.pid, 0)
+        time.sleep(0.01)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     if hasattr(os, "killpg"):
         # The group may outlive its leader: a hung child of a bench that failed.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+            _await_end(process)
     process.kill()
     process.wait()
     if process.stdout is not None:

@@ -30,18 +30,6 @@ class Bandwidth:
         """The faster of the two: what a roof is made of."""
         return max(self.copy_gb_per_s, self.read_gb_per_s)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "threads": self.threads,
-            "gb_per_s": self.gb_per_s,
-            "copy_gb_per_s": self.copy_gb_per_s,
-            "read_gb_per_s": self.read_gb_per_s,
-            "array_bytes": self.array_bytes,
-            "cache_bytes": self.cache_bytes,
-            "reasons": list(self.reasons),
-        }
-
 
 def read_bandwidth(report: Mapping[str, Any]) -> Bandwidth:
     """The figures under ``bandwidth`` in a report of ``device.py bench``, here or elsewhere."""

@@ -7,13 +7,13 @@ artifact, with edgecut's own preprocessing and post-processing, in turn with the
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,34 +21,32 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from edgecut import category_json, device
-from edgecut.artifact import Port
+from edgecut import category_json, device, finite_json
 from edgecut.categories import CategoryMap
-from edgecut.detections import detect
 from edgecut.errors import EdgecutError
 from edgecut.measure import environment as environments
-from edgecut.measure.latency import Ratio, ratio_of
-from edgecut.recipe import KEY as RECIPE
-from edgecut.recipe import Recipe, embedded, prepare, to_text
-from edgecut.runtimes import device_environment, entry_of, require_runtime, stderr_tail
-from edgecut.samples import Entry, decoded
+from edgecut.measure.contender import Contender
+from edgecut.measure.judging import doubts, interruptions
+from edgecut.measure.ratio import Ratio, ratio_of
+from edgecut.recipe import Recipe, to_text
+from edgecut.runtimes import OPEN_TIMEOUT_S, RUN_TIMEOUT_S, device_environment, stderr_tail
 
 STAGES = ("decode", "prepare", "infer", "finish")
 """Bytes to pixels; pixels to the input; the artifact, fed and fetched; outputs to an answer."""
 BURST_S = 0.2
+PAUSE_S = 0.02
 WARM_UP = 3
 MIN_BURSTS = 5
+
+Frames = tuple[tuple[float, ...], ...]
+"""Of each frame its stages, in ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """An artifact with what stands around it; ``gains`` is fed beside the image where it is."""
 
-    name: str
-    path: Path
-    format: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    contender: Contender
     image: str
     categories: CategoryMap
     keep: tuple[int, ...]
@@ -60,7 +58,7 @@ class Loop:
     """What a frame took, stage by stage; each burst holds frames, each frame its stages, in ms."""
 
     name: str
-    bursts_ms: tuple[tuple[tuple[float, ...], ...], ...]
+    bursts_ms: tuple[Frames, ...]
     reasons: tuple[str, ...]
 
     @property
@@ -87,80 +85,123 @@ def loops(
     *,
     threads: int = 1,
     duration_s: float = 5.0,
+    pin: Sequence[int] | None = None,
 ) -> list[Loop]:
     """The applications in turn, over and over the same encoded images.
 
     Raises:
-        EdgecutError: ``missing-package``, ``runtime-failed``, or what decoding the outputs raises.
+        EdgecutError: what ``Contender.check`` raises, ``runtime-failed``, or what decoding the
+            outputs raises.
     """
-    found: list[list[tuple[tuple[float, ...], ...]]] = [[] for _ in applications]
+    for one in applications:
+        one.contender.check()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgecut-")))
         files = [folder / str(place) for place in range(len(frames))]
         for path, frame in zip(files, frames, strict=True):
             path.write_bytes(frame)
-        running = []
-        for one in applications:
-            require_runtime(one.format)
-            running.append(stack.enter_context(_Process(one, files, recipe, threads)))
-        counts = [max(1, int(BURST_S / _seconds(process.ask(WARM_UP)))) for process in running]
-        ids = [process.process_id for process in running]
-        before = device.describe_moment(ids)
-        ends = time.monotonic() + duration_s * len(applications)
-        while time.monotonic() < ends or len(found[0]) < MIN_BURSTS:
-            for bursts, process, count in zip(found, running, counts, strict=True):
-                bursts.append(process.ask(count))
-        environment = device.describe_machine()
-        environment |= {"before": before, "after": device.describe_moment(ids)}
-    reasons = tuple(environments.disturbances(environment))
-    return [
-        Loop(name=one.name, bursts_ms=tuple(bursts), reasons=reasons)
-        for one, bursts in zip(applications, found, strict=True)
-    ]
+        around: dict[str, Any] = {"recipe": to_text(recipe), "frames": list(map(str, files))}
+        around["pin"] = None if pin is None else list(pin)
+        running = [
+            stack.enter_context(_Process(one, threads, {**_spec_of(one), **around}))
+            for one in applications
+        ]
+        found, state = _in_turn(running, duration_s)
+        return [_loop(process, told, state) for process, told in zip(running, found, strict=True)]
 
 
 def ratio(of: Loop, to: Loop) -> Ratio:
     """How many times as long a frame takes: the median over rounds of both bursts' medians."""
     medians = [
-        np.array([np.median([sum(frame) for frame in burst]) for burst in loop.bursts_ms])
-        for loop in (of, to)
+        np.array([np.median(burst) for burst in _whole(loop.bursts_ms)]) for loop in (of, to)
     ]
-    return ratio_of(of.name, to.name, medians[0] / medians[1], of.reasons)
+    reasons = tuple(f"{loop.name}: {reason}" for loop in (of, to) for reason in loop.reasons)
+    return ratio_of(of.name, to.name, medians[0] / medians[1], reasons)
 
 
-def _seconds(burst: Sequence[Sequence[float]]) -> float:
-    return max(float(np.median([sum(frame) for frame in burst])) / 1e3, 1e-6)
+def _in_turn(
+    running: Sequence[_Process], duration_s: float
+) -> tuple[list[list[dict[str, Any]]], dict[str, Any]]:
+    """What each application told of each burst, and the machine's state around and during them."""
+    counts = [max(1, int(BURST_S / _seconds(process.burst(WARM_UP)))) for process in running]
+    ids = [process.process_id for process in running]
+    found: list[list[dict[str, Any]]] = [[] for _ in running]
+    watch, before = device.Watch(), device.describe_moment(ids)
+    ends = time.monotonic() + duration_s * len(running)
+    while time.monotonic() < ends or len(found[0]) < MIN_BURSTS:
+        for bursts, process, count in zip(found, running, counts, strict=True):
+            bursts.append(process.burst(count))
+            if watch.due():
+                watch.note(bursts[-1]["clocks"])
+            time.sleep(PAUSE_S)  # idle thread pools spin for a while before they sleep
+    after = device.describe_moment(ids)
+    return found, {"before": before, "during": watch.seen, "after": after}
+
+
+def _loop(process: _Process, told: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -> Loop:
+    bursts_ms = tuple(_frames(burst) for burst in told)
+    one, machine = process.contender, process.facts["machine"]
+    after = device.digest([str(path) for path in one.files or (one.path,)])
+    return Loop(
+        name=one.name,
+        bursts_ms=bursts_ms,
+        reasons=(
+            *one.doubts({**process.facts, "sha256_after": after}),
+            *environments.disturbances({**machine, **state}),
+            *interruptions(told, threads=process.threads, cores=machine["cores"]),
+            *doubts([*_whole(bursts_ms)]),
+        ),
+    )
+
+
+def _whole(bursts_ms: Sequence[Frames]) -> Iterator[list[float]]:
+    """Of each burst what its frames took, all stages together."""
+    return ([sum(frame) for frame in burst] for burst in bursts_ms)
+
+
+def _frames(burst: Mapping[str, Any]) -> Frames:
+    return tuple(tuple(frame) for frame in burst["ms"])
+
+
+def _seconds(burst: Mapping[str, Any]) -> float:
+    """What a frame takes."""
+    return max(float(np.median([sum(frame) for frame in burst["ms"]])) / 1e3, 1e-6)
+
+
+def _spec_of(one: Application) -> dict[str, Any]:
+    """What stands around the artifact, for the process."""
+    return {
+        "image": one.image,
+        "categories": category_json.to_json(one.categories),
+        "keep": list(one.keep),
+        "gains": {name: np.asarray(value).tolist() for name, value in one.gains.items()},
+    }
 
 
 class _Process:
-    """An application in a process of its own."""
+    """An application in a process of its own; ``facts`` are what it tells of itself."""
 
-    def __init__(
-        self, one: Application, frames: Sequence[Path], recipe: Recipe, threads: int
-    ) -> None:
-        self._path = one.path
+    COMMAND = (sys.executable, "-m", "edgecut.measure.application")
+
+    def __init__(self, one: Application, threads: int, around: Mapping[str, Any]) -> None:
+        self.contender, self.threads = one.contender, threads
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgecut.measure.camera"],
+            self.COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=device_environment(),
         )
         self.process_id = self._process.pid
-        self._spec: dict[str, Any] | None = {
-            "entry": entry_of(
-                one.path, one.format, one.inputs, one.outputs, threads=threads, device="CPU"
-            ),
-            "image": one.image,
-            "categories": category_json.to_json(one.categories),
-            "keep": list(one.keep),
-            "gains": {name: np.asarray(value).tolist() for name, value in one.gains.items()},
-            "recipe": to_text(recipe),
-            "frames": [str(path) for path in frames],
-        }
+        self._spec = {"entry": one.contender.entry(threads), **around}
 
     def __enter__(self) -> Self:
+        try:
+            self.facts = self._ask(self._spec, OPEN_TIMEOUT_S)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -171,88 +212,40 @@ class _Process:
                 with suppress(OSError):  # what was not taken from a broken pipe
                     pipe.close()
 
-    def ask(self, frames: int) -> tuple[tuple[float, ...], ...]:
-        """The stages of so many further frames, in ms."""
+    def burst(self, frames: int) -> dict[str, Any]:
+        """What so many further frames took, and how the process fared."""
+        answer = self._ask(frames, RUN_TIMEOUT_S)
+        if "code" in answer:
+            raise EdgecutError(answer["message"], code=answer["code"], hint=answer["hint"])
+        return answer
+
+    def _ask(self, question: Any, limit_s: float) -> dict[str, Any]:
+        """The answer; a process that gives none in time is ended."""
+        stdin, stdout, late = self._process.stdin, self._process.stdout, threading.Event()
+        assert stdin is not None and stdout is not None
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        watchdog = threading.Timer(limit_s, end)
+        watchdog.daemon = True
+        watchdog.start()
         try:
-            if self._spec is not None:
-                self._tell(self._spec)
-                self._spec = None
-            self._tell(frames)
-            assert self._process.stdout is not None
-            answer = json.loads(self._process.stdout.readline())
+            stdin.write(json.dumps(question).encode() + b"\n")
+            stdin.flush()
+            answer = finite_json.loads(stdout.readline().decode("utf-8"))
+            if not isinstance(answer, dict):
+                raise ValueError(f"it answered {answer!r}")
+            return answer
         except (OSError, ValueError) as error:
-            self._process.wait()
+            what = f"did not answer within {limit_s:g} s" if late.is_set() else "ended"
+            tail = stderr_tail(self._stderr)
             raise EdgecutError(
-                f"the application around {self._path.name} ended; it said:\n"
-                f"{stderr_tail(self._stderr)}",
+                f"the application around {self.contender.path.name} {what}"
+                + (f"; it said:\n{tail}" if tail else ""),
                 code="runtime-failed",
                 hint="`edgecut verify` shows whether the artifact runs at all",
             ) from error
-        if "code" in answer:
-            raise EdgecutError(answer["message"], code=answer["code"], hint=answer["hint"])
-        return tuple(tuple(frame) for frame in answer["ms"])
-
-    def _tell(self, value: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(value).encode() + b"\n")
-        self._process.stdin.flush()
-
-
-class _Running:
-    """The application itself, in the child."""
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.loaded = device.Loaded(spec["entry"])
-        recipe = embedded({RECIPE: spec["recipe"]}, where="the camera loop")
-        assert recipe is not None
-        self.recipe, self.keep = recipe, spec["keep"]
-        self.categories = category_json.from_json(spec["categories"])
-        self.frames = [Path(path).read_bytes() for path in spec["frames"]]
-        self.beside = {
-            name: np.array(value, dtype=np.float32) for name, value in spec["gains"].items()
-        }
-        self.image = spec["image"]
-        (image,) = (p for p in self.loaded.inputs if p["network_name"] == self.image)
-        shape = dict(zip(image["permutation"], image["shape"], strict=True))
-        self.hw = (shape[2], shape[3])
-        self.done = 0
-
-    def frame(self) -> list[float]:
-        """One frame from bytes to an answer: milliseconds of each stage."""
-        data = self.frames[self.done % len(self.frames)]
-        self.done += 1
-        marks = [time.perf_counter_ns()]
-        picture = decoded(data, Entry(name=str(self.done)))
-        marks.append(time.perf_counter_ns())
-        tensor, geometry = prepare(picture, self.recipe, self.hw)
-        marks.append(time.perf_counter_ns())
-        named = {self.image: tensor, **self.beside}
-        arrays = self.loaded.run([named[p["network_name"]] for p in self.loaded.inputs])
-        marks.append(time.perf_counter_ns())
-        names = (port["network_name"] for port in self.loaded.outputs)
-        outputs = dict(zip(names, arrays, strict=True))
-        if self.recipe.detections is None:
-            entry = self.categories.outputs[0]
-            slots = [entry.slots.index(place) for place in self.keep]
-            int(np.argmax(outputs[entry.output].ravel()[slots]))
-        else:
-            rules = self.recipe.detections
-            detect(outputs, self.categories, rules, self.hw, geometry, keep=self.keep)
-        marks.append(time.perf_counter_ns())
-        return [(after - before) / 1e6 for before, after in itertools.pairwise(marks)]
-
-
-def main() -> None:
-    """The child: a spec, then on each line a number of frames to run."""
-    channel = device.take_stdout()
-    application = _Running(json.loads(sys.stdin.readline()))
-    for line in sys.stdin:
-        try:
-            told: dict[str, Any] = {"ms": [application.frame() for _ in range(int(line))]}
-        except EdgecutError as error:
-            told = {"message": error.message, "code": error.code, "hint": error.hint}
-        device.send(channel, told)
-
-
-if __name__ == "__main__":
-    main()
+        finally:
+            watchdog.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,8 @@ class Comparison:
 def compare(old: Path, new: Path) -> Comparison:
     """The latencies of two records, row by row.
 
-    The interval of a ratio draws the bursts of each record by themselves: the two were not taken
-    in turn, so what changed on the machine between them is in the ratio, too.
+    The interval of a ratio draws the starts and bursts of each record by themselves: the two were
+    not taken in turn, so what changed on the machine between them is in the ratio, too.
 
     Raises:
         EdgecutError: ``bad-record`` for a file that is no such record, ``other-environment`` where
@@ -80,9 +80,9 @@ def compare(old: Path, new: Path) -> Comparison:
     first, second = (
         _by_key(record, path) for record, path in zip(records, (old, new), strict=True)
     )
-    if differences := _differences(*map(_machine, records)):
+    if apart := differences(*map(machine_of, records)):
         raise EdgecutError(
-            f"{old} and {new} were measured in different environments: {'; '.join(differences)}",
+            f"{old} and {new} were measured in different environments: {'; '.join(apart)}",
             code="other-environment",
             hint="measure both on the same machine, set up alike",
         )
@@ -93,8 +93,13 @@ def compare(old: Path, new: Path) -> Comparison:
             code="nothing-in-common",
             hint="they must be measured at the same numbers of threads, too",
         )
+    faults, notes = _harnesses(*records)
+    changes = (_change(key, first[key], second[key]) for key in common)
     return Comparison(
-        changes=tuple(_change(key, first[key], second[key]) for key in common),
+        changes=tuple(
+            replace(one, faults=(*faults, *one.faults), notes=(*notes, *one.notes))
+            for one in changes
+        ),
         only_old=tuple(key for key in first if key not in second),
         only_new=tuple(key for key in second if key not in first),
     )
@@ -109,7 +114,7 @@ def read(path: Path) -> dict[str, Any]:
     return recorded.read(path, SCHEMA)
 
 
-def _machine(record: Mapping[str, Any]) -> dict[str, Any]:
+def machine_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What must be the same for two records to compare; no device is the machine at hand."""
     return {"device": record.get("device") or "this machine", **record["environment"]}
 
@@ -120,11 +125,19 @@ def _by_key(record: Mapping[str, Any], path: Path) -> dict[Key, Row]:
         key = (row["artifact"], row["network"], row["threads"])
         if key in found:
             raise recorded.bad(path, ValueError(f"{key} is there twice"))
+        if sum(_rounds(row)) != len(row["bursts_ms"]):
+            raise recorded.bad(path, ValueError(f"the starts of {key} have other bursts"))
         found[key] = row
     return found
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _rounds(row: Row) -> list[int]:
+    """How many bursts each start has; older records are of one start."""
+    return [start["bursts"] for start in row.get("starts") or ()] or [len(row["bursts_ms"])]
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Where two machines are not the same, by the names of the facts."""
     return [
         f"{name} {old.get(name)} and {new.get(name)}"
         for name in sorted({*old, *new})
@@ -132,9 +145,23 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _harnesses(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Faults and notes of all rows: what ran the artifacts may be what became slower.
+
+    A record that does not tell is of an edgecut that did not yet, and so of another script.
+    """
+    before, after = (record.get("harness", {}) for record in (old, new))
+    if before.get("device_sha256") != after.get("device_sha256"):
+        return ("measured by another version of the harness: what ran it may be what changed",), ()
+    versions = [one.get("edgecut") for one in (before, after)]
+    return (), () if versions[0] == versions[1] else (f"edgecut {versions[0]}, then {versions[1]}",)
+
+
 def _change(key: Key, old: Row, new: Row) -> Change:
     medians = burst_medians(old["bursts_ms"]), burst_medians(new["bursts_ms"])
-    low, high = _interval(*medians)
+    low, high = _interval(old, new)
     faults = [
         f"{which}: {reason}"
         for which, row in (("old", old), ("new", new))
@@ -160,13 +187,25 @@ def _change(key: Key, old: Row, new: Row) -> Change:
     )
 
 
-def _interval(old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
+def _interval(old: Row, new: Row) -> tuple[float, float]:
     """The interval of the ratio of the medians of bursts, by the bootstrap."""
     random = np.random.default_rng(0)
-    drawn = [
-        np.median(values[random.integers(0, len(values), size=(_RESAMPLES, len(values)))], axis=1)
-        for values in (new, old)
-    ]
+    above, below = (_drawn(row, random) for row in (new, old))
     tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(drawn[0] / drawn[1], [tail, 100 - tail])
+    low, high = np.percentile(above / below, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def _drawn(row: Row, random: np.random.Generator) -> np.ndarray:
+    """Medians of starts that are drawn, and of bursts that are drawn from each of them.
+
+    As ``statistics.interval`` draws them: bursts of one start are alike.
+    """
+    medians, sizes = burst_medians(row["bursts_ms"]), np.array(_rounds(row))
+    count = len(sizes)
+    starts = random.integers(0, count, size=(_RESAMPLES, count, 1))
+    shares = random.random(size=(_RESAMPLES, count, max(1, len(medians) // count)))
+    first = np.cumsum(sizes) - sizes
+    picks = first[starts] + (shares * sizes[starts]).astype(int)
+    drawn: np.ndarray = np.median(medians[picks].reshape(_RESAMPLES, -1), axis=1)
+    return drawn

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ STATE = ("before", "during", "after")
 """What of an environment is of one run alone; the rest describes the machine."""
 MAX_OTHERS = 0.2
 """The share of all cores' time that other programs may take."""
+MAX_OTHER_CORES = 0.5
+"""And how much of a core: one program next door is as loud on a large machine."""
 MAX_STOLEN = 0.02
 """The share of all cores' time that a hypervisor may give to others."""
 MIN_CLOCK = 0.9
@@ -23,7 +25,13 @@ _FIRMWARE = {
     2: "the processor is throttled",
     3: "the temperature's soft limit is reached",
 }
+_SUPPLY = {0: _FIRMWARE[0]}
 _SINCE_START = 16
+# What is counted while it happens; the first has nothing to do with heat.
+_COUNTED = (
+    ("quota_throttled", "the control group's quota held the processes back"),
+    ("heat_throttled", "heat slowed the processor down"),
+)
 
 Facts = Mapping[str, Any]
 
@@ -38,16 +46,21 @@ def state(environment: Facts) -> dict[str, Any]:
     return {name: environment[name] for name in STATE}
 
 
-def disturbances(environment: Facts) -> Iterator[str]:
-    """Why what was measured there should not be believed."""
+def disturbances(environment: Facts, *, heat: bool = True) -> Iterator[str]:
+    """Why what was measured there should not be believed.
+
+    Args:
+        environment: the machine's facts, and its state before, during and after.
+        heat: whether what heat does spoils it; not where that is what is measured.
+    """
     if environment.get("emulator"):
         yield f"the processor is emulated by {environment['emulator']}: its times mean nothing"
     before, after = environment["before"], environment["after"]
     yield from _others(before, after)
-    yield from _held_back(before, after)
-    yield from _firmware(before, after)
+    yield from _held_back(before, after, _COUNTED if heat else _COUNTED[:1])
+    yield from _firmware(before, after, _FIRMWARE if heat else _SUPPLY)
     clocks = [seen["frequency_mhz"] for seen in environment.get("during", ())]
-    if (fallen := _fallen(clocks)) is not None:
+    if heat and (fallen := _fallen(clocks)) is not None:
         yield f"the clock fell from {fallen[0]:.0f} to {fallen[1]:.0f} MHz during the run"
 
 
@@ -79,27 +92,24 @@ def _others(before: Facts, after: Facts) -> Iterator[str]:
     seconds = max(after["monotonic_s"] - before["monotonic_s"], 1e-9)
     own = after["own_s"] - before["own_s"]
     others = (after["busy_s"] - before["busy_s"] - own) / seconds
-    if others > MAX_OTHERS * cores:
+    if others > min(MAX_OTHERS * cores, MAX_OTHER_CORES):
         yield f"other programs kept {others:.1f} of {cores} cores busy during the run"
     stolen = (after["steal_s"] - before["steal_s"]) / seconds / cores
     if stolen > MAX_STOLEN:
         yield f"the hypervisor gave {stolen:.0%} of the cores' time to others"
 
 
-def _held_back(before: Facts, after: Facts) -> Iterator[str]:
-    for name, what in (
-        ("quota_throttled", "the control group's quota held the processes back"),
-        ("heat_throttled", "heat slowed the processor down"),
-    ):
+def _held_back(before: Facts, after: Facts, counted: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for name, what in counted:
         times = (after.get(name) or 0) - (before.get(name) or 0)
         if times > 0:
             yield f"{what}, {times} time{'s' * (times > 1)} during the run"
 
 
-def _firmware(before: Facts, after: Facts) -> Iterator[str]:
+def _firmware(before: Facts, after: Facts, bits: Mapping[int, str]) -> Iterator[str]:
     """A Raspberry Pi's own word: now, or newly since the run began."""
     first, last = before.get("firmware_throttled") or 0, after.get("firmware_throttled") or 0
-    for bit, what in _FIRMWARE.items():
+    for bit, what in bits.items():
         newly = last & ~first & 1 << bit + _SINCE_START
         if (first | last) & 1 << bit or newly:
             yield f"{what} (vcgencmd get_throttled: {last:#x})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Measurement
+from edgecut.measure.measurement import Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,11 @@ class Probe:
 class Rate:
     """The best sustained rate in one scheme, and the probe that reached it.
 
-    ``typical_gmacs_per_s`` is the median over that probe's bursts. ``reasons`` say why its
-    measurement may not be believed: a disturbed peak is a lower bound only.
+    ``reasons`` say why its measurement may not be believed: a disturbed peak is a lower bound only.
     """
 
     scheme: str
     gmacs_per_s: float
-    typical_gmacs_per_s: float
     probe: str
     reasons: tuple[str, ...]
 
@@ -62,45 +60,10 @@ class MeasuredPeak:
     rates: tuple[Rate, ...]
     environment: Mapping[str, Any]
 
-    def rate(self, scheme: str) -> Rate:
-        """The rate in a scheme.
-
-        Raises:
-            EdgecutError: ``no-peak`` where that scheme was not probed.
-        """
-        for rate in self.rates:
-            if rate.scheme == scheme:
-                return rate
-        raise EdgecutError(
-            f"the peak of {self.runtime} in {scheme} was not measured",
-            code="no-peak",
-            hint=f"measured: {', '.join(rate.scheme for rate in self.rates)}",
-        )
-
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why any of the rates may not be believed."""
         return tuple(f"{rate.scheme}: {reason}" for rate in self.rates for reason in rate.reasons)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, without the environment."""
-        return {
-            "format": self.format,
-            "runtime": self.runtime,
-            "version": self.version,
-            "device": self.device,
-            "threads": self.threads,
-            "rates": [
-                {
-                    "scheme": rate.scheme,
-                    "gmacs_per_s": rate.gmacs_per_s,
-                    "typical_gmacs_per_s": rate.typical_gmacs_per_s,
-                    "probe": rate.probe,
-                    "reasons": list(rate.reasons),
-                }
-                for rate in self.rates
-            ],
-        }
 
 
 def peak_of(probes: Sequence[Probe], measurements: Sequence[Measurement]) -> MeasuredPeak:
@@ -139,7 +102,6 @@ def _rate(probe: Probe, measured: Measurement) -> Rate:
     return Rate(
         scheme=probe.scheme,
         gmacs_per_s=probe.macs / min(bursts_ms) / 1e6,
-        typical_gmacs_per_s=probe.macs / float(np.median(bursts_ms)) / 1e6,
         probe=probe.name,
         reasons=measured.reasons,
     )

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from edgecut.errors import EdgecutError
-from edgecut.measure import latency
 from edgecut.measure.asking import ask
 from edgecut.measure.contender import Contender
 from edgecut.measure.environment import disturbances
+from edgecut.measure.judging import crowding, doubts
 from edgecut.measure.xnnpack import kind_of
 
 RUNS = 50
@@ -187,11 +187,9 @@ class Profile:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the profile should not be believed; empty where nothing speaks against it."""
-        # What a runtime takes beside its operators is known, and no fault of the profile.
-        known_ms = self.operators_ms + latency.HANDOVER_MS.get(self.runtime, 0.0)
-        whole = self.explained <= MAX_EXPLAINED and known_ms >= MIN_EXPLAINED * self.latency_ms
+        whole = MIN_EXPLAINED <= self.explained <= MAX_EXPLAINED
         unexplained = () if whole else (self._unexplained(),)
-        return (*self.doubts, *latency.doubts(self.bursts_ms), *unexplained)
+        return (*self.doubts, *doubts(self.bursts_ms), *unexplained)
 
     def _unexplained(self) -> str:
         told = f"the operators' sum is {self.explained:.0%} of the latency"
@@ -314,7 +312,11 @@ def read_report(report: Mapping[str, Any], contender: Contender) -> Profile:
         profiled_ms=tuple(map(_milliseconds, report["profiled_ns"])),
         operators=tuple(map(_operator, report["operators"])),
         environment=environment,
-        doubts=(*contender.doubts(report), *disturbances(environment)),
+        doubts=(
+            *contender.doubts(report),
+            *disturbances(environment),
+            *crowding(report["threads"], environment["cores"]),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from edgecut import finite_json
 from edgecut.errors import EdgecutError
 
 LARGEST_BYTES = 1 << 30
@@ -24,13 +25,13 @@ def read(path: Path, schema: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ValueError("it is larger than 1 GiB")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        data = finite_json.loads(path.read_text(encoding="utf-8"))
         if isinstance(data, list):
             raise ValueError("it holds a list, as --json prints for several devices")
         if not isinstance(data, dict) or data.get("schema") != schema:
             raise ValueError(f"it does not follow {schema}")
         _check(schema)(data)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise bad(path, error) from error
     return data
 
@@ -46,17 +47,14 @@ def _check(schema: str) -> Callable[[Any], Any]:
     return check
 
 
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
-
-
-def bad(path: Path, error: Exception) -> EdgecutError:
-    """The error of a file that does not hold what a record holds."""
+def bad(
+    path: Path,
+    error: Exception,
+    *,
+    no: str = "record of a measurement",
+    hint: str = "the bundle's records/ hold one for each device; or measure again",
+) -> EdgecutError:
+    """The error of a file that does not hold what it must."""
     what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
     what = what if len(what) <= LONGEST else f"{what[:LONGEST]}..."
-    return EdgecutError(
-        f"{path} is no record of a measurement: {what}",
-        code="bad-record",
-        where=str(path),
-        hint="the bundle's records/ hold one for each device; or measure again",
-    )
+    return EdgecutError(f"{path} is no {no}: {what}", code="bad-record", where=str(path), hint=hint)

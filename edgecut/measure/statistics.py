@@ -1,7 +1,8 @@
 """What samples that were taken in bursts say, and how sure it is.
 
-Samples of one burst are alike: they share what went on in that tenth of a second. So intervals come
-from drawing whole bursts (Kuensch 1989, the block bootstrap), never single samples.
+Samples of one burst are alike: they share what went on in that tenth of a second. And so are bursts
+of one start, which share the processes and where memory happened to lie in them. So intervals come
+from drawing starts, and whole bursts of each (Davison and Hinkley 1997, 3.8), never single samples.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 OUTLIER_MADS = 5.0
+FEWEST_FOR_P99 = 100
+"""Of fewer samples, the 99th percentile is the largest one."""
 _RESAMPLES = 2000
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
@@ -24,7 +27,9 @@ Bursts = Sequence[Sequence[float]]
 class Summary:
     """The statistics of one artifact's latency, in milliseconds.
 
-    ``low_ms`` to ``high_ms`` is the interval of the median at ``CONFIDENCE``. ``effective`` is how
+    ``median_ms`` is the median of the bursts' medians, and ``low_ms`` to ``high_ms`` its interval
+    at ``CONFIDENCE``. ``p90_ms`` and ``p99_ms`` are of all samples together, the latter None where
+    they are fewer than ``FEWEST_FOR_P99``. ``effective`` is how
     many independent samples would say as much about the mean; ``outliers`` how many samples lie
     more than five (normal-consistent) median absolute deviations above the median.
     """
@@ -32,24 +37,25 @@ class Summary:
     count: int
     median_ms: float
     p90_ms: float
-    p99_ms: float
+    p99_ms: float | None
     low_ms: float
     high_ms: float
     effective: float
     outliers: int
 
 
-def summary(bursts_ms: Bursts) -> Summary:
-    """The statistics of samples, burst by burst."""
+def summary(bursts_ms: Bursts, rounds: Sequence[int] | None = None) -> Summary:
+    """The statistics of samples, burst by burst; ``rounds`` as ``interval`` takes it."""
     samples = np.concatenate([np.asarray(burst, dtype=np.float64) for burst in bursts_ms])
-    low, high = interval(burst_medians(bursts_ms))
+    medians = burst_medians(bursts_ms)
+    low, high = interval(medians, rounds)
     median = float(np.median(samples))
     spread = float(np.median(np.abs(samples - median))) * _MAD_TO_SIGMA
     return Summary(
         count=len(samples),
-        median_ms=median,
+        median_ms=float(np.median(medians)),
         p90_ms=float(np.percentile(samples, 90)),
-        p99_ms=float(np.percentile(samples, 99)),
+        p99_ms=p99(samples),
         low_ms=low,
         high_ms=high,
         effective=effective_count(bursts_ms),
@@ -62,11 +68,29 @@ def burst_medians(bursts_ms: Bursts) -> NDArray[np.float64]:
     return np.array([np.median(burst) for burst in bursts_ms])
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The interval of the median, by a percentile bootstrap with a fixed seed."""
-    picks = np.random.default_rng(0).integers(0, len(values), size=(_RESAMPLES, len(values)))
+def p99(samples: Sequence[float] | NDArray[np.float64]) -> float | None:
+    """The 99th percentile; None where it would be the largest sample."""
+    return float(np.percentile(samples, 99)) if len(samples) >= FEWEST_FOR_P99 else None
+
+
+def interval(
+    values: NDArray[np.float64], rounds: Sequence[int] | None = None
+) -> tuple[float, float]:
+    """The interval of the median, by a percentile bootstrap with a fixed seed.
+
+    Args:
+        values: one for each burst, start by start.
+        rounds: how many of them each start has; by default there was one start.
+    """
+    sizes = np.array(rounds or [len(values)])
+    random = np.random.default_rng(0)
+    starts = random.integers(0, len(sizes), size=(_RESAMPLES, len(sizes), 1))
+    shares = random.random(size=(_RESAMPLES, len(sizes), max(1, len(values) // len(sizes))))
+    first = np.cumsum(sizes) - sizes
+    picks = first[starts] + (shares * sizes[starts]).astype(int)
+    drawn = np.median(values[picks].reshape(_RESAMPLES, -1), axis=1)
     tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(np.median(values[picks], axis=1), [tail, 100 - tail])
+    low, high = np.percentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
 
 

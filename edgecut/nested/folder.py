@@ -16,11 +16,12 @@ from edgecut.saving import PARTIAL
 from edgecut.taxonomy import Taxonomy
 
 RECIPE, LOG, CURVES, METRICS = "recipe.toml", "log.json", "curves.png", "metrics.json"
+TIMES = "times.json"
 WEIGHTS, MODEL = "weights.safetensors", "model.onnx"
 CATEGORIES = "categories"
 """The copy of the recipe's own label set, with the suffix that it has."""
 
-_FILES = {RECIPE, LOG, CURVES, METRICS, WEIGHTS, MODEL, CHECKPOINT}
+_FILES = {RECIPE, LOG, CURVES, METRICS, TIMES, WEIGHTS, MODEL, CHECKPOINT}
 
 
 def claim(out: Path, identity: Identity, *, begun_with: str | None) -> None:

@@ -57,7 +57,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast to learn. The rate warms up, stays, then falls to zero by a cosine.
+    """How long and how fast to learn. The rate warms up, then falls to zero by a cosine.
 
     ``presence_weight`` weighs the loss that asks of every node by itself whether it is there,
     ``level_weight`` the one that asks which node of an upper level it is; which leaf it is

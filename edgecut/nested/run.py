@@ -25,6 +25,7 @@ from edgecut.nested.folder import (
     METRICS,
     MODEL,
     RECIPE,
+    TIMES,
     WEIGHTS,
     claim,
     is_finished,
@@ -69,7 +70,7 @@ def train(
     Args:
         recipe: a TOML file, as ``docs/reference/training.md`` describes it.
         data: a parquet file or a folder of images.
-        out: the run folder: recipe.toml, log.json, curves.png, metrics.json,
+        out: the run folder: recipe.toml, log.json, curves.png, times.json, metrics.json,
             weights.safetensors, model.onnx, and while it lasts checkpoint.safetensors.
         keep: train a specialist: only these leaves, on images of nothing else.
         teacher: the run folder of a network of the same categories to learn from, too.
@@ -112,7 +113,7 @@ def train(
     write_json(out / LOG, log)
     checkpoint.write(out / CURVES, curves.drawn(log, plan.settings.name))
     _rest(trained, splits[TRAIN], tell)
-    metrics = _judged(trained, plan.settings, splits, found, tell)
+    metrics = {**_judged(trained, plan.settings, splits, found, tell), "curve": log}
     save_weights(out, trained, identity)
     tell("export", 0, 0)
     size, name = plan.settings.size, plan.settings.name
@@ -198,17 +199,28 @@ def _relabelled(found: ImageSet, plan: Plan) -> ImageSet:
 
 
 def _noting(out: Path, name: str) -> Callable[[training.Log], None]:
-    """Writes the log of every epoch, and draws it now and then."""
-    drawn = -math.inf
+    """Writes the log of every epoch and how long it took, and draws it now and then."""
+    drawn, began = -math.inf, time.monotonic()
 
     def note(log: training.Log) -> None:
-        nonlocal drawn
+        nonlocal drawn, began
         write_json(out / LOG, log)
+        now = time.monotonic()
+        _keep_time(out / TIMES, log[-1]["epoch"], now - began)
+        began = now
         if time.monotonic() - drawn >= CURVES_SECONDS:
             checkpoint.write(out / CURVES, curves.drawn(log, name))
             drawn = time.monotonic()
 
     return note
+
+
+def _keep_time(path: Path, epoch: float, seconds: float) -> None:
+    """In a file of its own: all others are the same bytes whenever they are made."""
+    times = read_json(path) if path.exists() else []
+    # After a kill an epoch may come again.
+    before = [one for one in times if one["epoch"] < epoch]
+    write_json(path, [*before, {"epoch": epoch, "seconds": round(seconds, 1)}])
 
 
 def _rest(trained: NestedNet | DenseNet, images: ImageSet, tell: Tell) -> None:

@@ -75,7 +75,14 @@ class NestedNet(nn.Module):
         self.rows = abreast.rows(taxonomy, spec.base, spec.stem_widths[-1], specs)
 
     def forward(self, image: torch.Tensor, gains: torch.Tensor | None = None) -> torch.Tensor:
-        """Scores (N, nodes), under ``gains`` (N or 1, nodes) of which 1 is neutral."""
+        """Scores (N, nodes), under ``gains`` (N or 1, nodes) of which 1 is neutral.
+
+        Raises:
+            EdgecutError: ``wrong-gains`` for another number of them, ``bad-gain`` for one that is
+                negative or not finite.
+        """
+        if gains is not None and not torch.compiler.is_compiling():
+            _check_gains(gains, len(image), self.taxonomy.names)
         if self.training and gains is None:
             return self._abreast(self.stem(image))
         return torch.cat(self._run(image, gains)[1], 1)
@@ -131,6 +138,26 @@ class DenseNet(nn.Module):
         """Scores (N, nodes), as logits, of images (N, 3, H, W)."""
         scores: torch.Tensor = self.score(self.stages(self.stem(image)).mean((2, 3)))
         return scores
+
+
+def _check_gains(gains: torch.Tensor, images: int, names: Sequence[str]) -> None:
+    # Sliced, too many would go unseen, and one row too few would be given to all images.
+    if gains.ndim != 2 or gains.shape[0] not in (1, images) or gains.shape[1] != len(names):
+        raise EdgecutError(
+            f"the network takes gains of shape (1, {len(names)}) or ({images}, {len(names)}); "
+            f"given was shape {tuple(gains.shape)}",
+            code="wrong-gains",
+            hint=f"one for each node, in the order {', '.join(names)}",
+        )
+    good = torch.isfinite(gains) & (gains >= 0)
+    if not good.all():
+        place = int((~good).nonzero()[0, 1])
+        raise EdgecutError(
+            f"{float(gains[~good][0]):g} is no gain for '{names[place]}': gains are 0 or more",
+            code="bad-gain",
+            where=names[place],
+            hint="1 is neutral, more enhances, less inhibits",
+        )
 
 
 def branch_specs(taxonomy: Taxonomy, spec: NetworkSpec) -> tuple[StageSpec, ...]:

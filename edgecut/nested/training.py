@@ -113,7 +113,8 @@ def device() -> torch.device:
 def learning_rate(schedule: Schedule, epoch: float) -> float:
     """The rate at a (fractional) epoch: a linear warm-up, then half a cosine down to zero."""
     if epoch < schedule.warmup_epochs:
-        return schedule.learning_rate * (epoch + 0.01) / schedule.warmup_epochs
+        # From a little above zero, so that the first step is one.
+        return schedule.learning_rate * min(1.0, (epoch + 0.01) / schedule.warmup_epochs)
     span = max(schedule.epochs - schedule.warmup_epochs, 1e-9)
     return (
         schedule.learning_rate

@@ -17,7 +17,7 @@ from edgecut.progress import Tell, nobody
 from edgecut.remote.channel import Channel, Gone
 from edgecut.remote.session import FORMATS, Session
 from edgecut.remote.ssh import Remote, gone_error
-from edgecut.remote.untrusted import read_json
+from edgecut.remote.untrusted import most_bytes, read_json
 
 ATTEMPTS = 3
 BACK_OFF_S = 1.0
@@ -135,8 +135,11 @@ def bench_on(
             ``device-late``, ``runtime-failed`` or ``bad-report``; and ``stopped``.
     """
     contents, formats, name = _contents(job), _known(_formats(job)), job.remote.name
+    specs = {_spec_name(i): most_bytes(spec) for i, spec in enumerate(job.specs)}
     stop = stop or threading.Event()
     for attempt in range(1, ATTEMPTS + 1):
+        if attempt > 1:
+            stop.wait(BACK_OFF_S * 2 ** (attempt - 2))
         # A device that lost the connection keeps its lock until it has noticed.
         patience_s = wait_s + (2 * Channel.SILENCE_S if attempt > 1 else 0)
         with Channel(job.remote.ssh(), job.remote.python, stop) as channel:
@@ -144,7 +147,7 @@ def bench_on(
             try:
                 session.open(formats, sum(map(len, contents.values())), patience_s)
                 session.copy(contents)
-                printed = session.run([_spec_name(i) for i in range(len(job.specs))], timeout_s)
+                printed = session.run(specs, timeout_s)
                 return [read_json(report, where=name) for report in printed]
             except Gone as gone:
                 error = gone_error(name, session.stage, gone.why, *channel.ending(gone))
@@ -152,7 +155,6 @@ def bench_on(
                 lost = gone.why in ("ended", "silent", "late")
                 if not lost or first_contact or session.stage == "measuring":
                     raise error from gone
-        stop.wait(BACK_OFF_S * 2 ** (attempt - 1))
     raise error
 
 

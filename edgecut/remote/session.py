@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from edgecut.errors import EdgecutError
 from edgecut.progress import Tell
 from edgecut.remote.channel import Channel, Gone
-from edgecut.remote.untrusted import MOST_BYTES, printable
+from edgecut.remote.untrusted import printable
 
 LOCK = "/tmp/edgecut-bench.lock"
 """One for all users of a device, wherever their temporary folders are."""
@@ -50,10 +50,10 @@ class Session:
         self._channel.order(order)
         answer = self._answer("open", "busy", "waiting", within_s=Channel.SILENCE_S + wait_s)
         if answer["is"] == "waiting":
-            self._tell(f"{self._name}: wait for another benchmark{_holder(answer)}", 0, 0)
+            self._tell(f"{self._name}: wait for another benchmark{holder(answer)}", 0, 0)
             answer = self._answer("open", "busy", within_s=Channel.SILENCE_S + wait_s)
         if answer["is"] == "busy":
-            raise self._busy(answer)
+            raise busy_error(self._name, answer)
         missing = _field(answer, "missing", list)
         if packages := [package for package, modules in needs.items() if modules in missing]:
             raise self._lacks(packages)
@@ -68,23 +68,26 @@ class Session:
             self._copy(name, content, before, total)
             before += len(content)
 
-    def run(self, specs: Sequence[str], timeout_s: float) -> list[bytes]:
-        """Run ``device.py bench`` for one spec after the other; what each printed."""
+    def run(self, specs: Mapping[str, int], timeout_s: float) -> list[bytes]:
+        """Run ``device.py bench`` for one spec after the other; what each printed.
+
+        Beside the name of each spec stands how many bytes it may print.
+        """
         self.stage = "measuring"
         printed = []
-        for number, spec in enumerate(specs):
+        for number, (spec, most_bytes) in enumerate(specs.items()):
             self._tell(f"{self._name}: measure", number, len(specs))
-            printed.append(self._run(spec, timeout_s))
+            printed.append(self._run(spec, most_bytes, timeout_s))
         self._tell(f"{self._name}: measure", len(specs), len(specs))
         return printed
 
-    def _run(self, spec: str, timeout_s: float) -> bytes:
+    def _run(self, spec: str, most_bytes: int, timeout_s: float) -> bytes:
         order = {
             "do": "run",
             "arguments": ["device.py", "bench", spec],
             "environment": _ENVIRONMENT,
             "limit_s": timeout_s,
-            "most_bytes": MOST_BYTES,
+            "most_bytes": most_bytes,
         }
         self._channel.order(order)
         within_s = timeout_s + 2 * Channel.SILENCE_S
@@ -92,7 +95,7 @@ class Session:
         if answer["is"] != "report":
             raise self._failed(answer, timeout_s)
         size = _field(answer, "size", int)
-        if not 0 <= size <= MOST_BYTES:
+        if not 0 <= size <= most_bytes:
             raise Gone("nonsense")
         return self._channel.read(size)
 
@@ -125,21 +128,14 @@ class Session:
             raise Gone("nonsense")
         return answer
 
-    def _busy(self, answer: Mapping[str, Any]) -> EdgecutError:
-        return EdgecutError(
-            f"another benchmark has {self._name}{_holder(answer)}",
-            code="device-busy",
-            where=self._name,
-            hint="two at a time would spoil each other: wait for it to end, as with --wait 10m",
-        )
-
     def _lacks(self, packages: list[str]) -> EdgecutError:
         return EdgecutError(
             f"the Python of {self._name} lacks {' and '.join(packages)}",
             code="missing-on-device",
             where=self._name,
             hint=f"run there: pip install {' '.join(packages)}; or, if they are in an environment "
-            'of their own, give its Python in devices.toml: python = "venv/bin/python"',
+            'of their own, give its Python in devices.toml: python = "venv/bin/python"; where its '
+            "target is given there, that target's artifacts alone are measured",
         )
 
     def _full(self, why: str) -> EdgecutError:
@@ -161,17 +157,37 @@ class Session:
                 hint="the device is slower than was thought, or its runtime hangs",
             )
         code, size = answer.get("code"), _field(answer, "size", int)
-        what = f"ended with {_exit_text(code)}" if code else f"printed {size} bytes, too many"
+        if not code:
+            return EdgecutError(
+                f"the measurement on {self._name} printed {size} bytes, too many",
+                code="bad-report",
+                where=self._name,
+                hint="measure for a shorter time, or with --precision, which ends it when all is "
+                "known well enough",
+            )
+        killed = isinstance(code, int) and code < 0
+        how = f"signal {-code}" if killed else f"exit code {printable(str(code))}"
         return EdgecutError(
-            f"the measurement on {self._name} {what}{tail}",
+            f"the measurement on {self._name} ended with {how}{tail}",
             code="runtime-failed",
             where=self._name,
-            hint="a killed process may have run out of memory; an old runtime may not know an "
-            "operation",
+            hint="a killed process may have run out of memory"
+            if killed
+            else "the last that it said is why; an old runtime may not know an operation",
         )
 
 
-def _holder(answer: Mapping[str, Any]) -> str:
+def busy_error(name: str, held: Mapping[str, Any]) -> EdgecutError:
+    """The error for a machine whose lock another benchmark holds, by what that wrote into it."""
+    return EdgecutError(
+        f"another benchmark has {name}{holder(held)}",
+        code="device-busy",
+        where=name,
+        hint="two at a time would spoil each other: wait for it to end, as with --wait 10m",
+    )
+
+
+def holder(answer: Mapping[str, Any]) -> str:
     """Since when and for whom another has the device, where that can be told."""
     told = {key: str(answer.get(key, "")) for key in ("since", "user", "from", "pid")}
     if not re.fullmatch(r"[0-9]{4}-[0-9-]{5}T[0-9:]{8}Z", told["since"]):
@@ -191,7 +207,3 @@ def _field(answer: Mapping[str, Any], key: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise Gone("nonsense")
     return value
-
-
-def _exit_text(code: object) -> str:
-    return f"signal {-code}" if isinstance(code, int) and code < 0 else f"exit code {code}"

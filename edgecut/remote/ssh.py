@@ -24,7 +24,20 @@ _SETTINGS = frozenset(
         *("serveralivecountmax", "serveraliveinterval", "user", "userknownhostsfile"),
     }
 )
-_DESTINATION = re.compile(r"(?:ssh://)?(?:[\w.+=][\w.+=-]*@)?[\w.:\[][\w.:%\[\]-]*")
+_USER, _HOST = r"[\w.+=][\w.+=-]*", r"[\w.:%\[][\w.:%\[\]-]*"
+_DESTINATION = rf"(?:ssh://)?(?:{_USER}@)?{_HOST}"
+# Names reach a shell here: ssh writes them into the command of ProxyJump, and of the user's own
+# ProxyCommand. No value may say anything to a shell, nor be two to ssh; paths alone take blanks.
+_PLAIN = r"[^\s\"'`$;|&<>(){}\\]+"
+_PATH = rf"{_PLAIN}(?: +{_PLAIN})*"
+_VALUES = {
+    "hostkeyalias": _HOST,
+    "hostname": _HOST,
+    "user": _USER,
+    "proxyjump": rf"{_DESTINATION}(?:,{_DESTINATION})*",
+    "certificatefile": _PATH,
+    "identityfile": _PATH,
+}
 
 # What ssh or the bootstrap says, the code, the fault, and the way out; the first that fits holds.
 _KNOWN = (
@@ -113,14 +126,17 @@ class Remote:
 
     def __post_init__(self) -> None:
         # A destination that begins with '-' would be an option of ssh.
-        if not _DESTINATION.fullmatch(self.destination):
+        if not re.fullmatch(_DESTINATION, self.destination):
             raise _bad_device(f"{self.destination!r} is no destination for ssh")
         if not self.python.strip() or self.python.startswith("-") or not self.python.isprintable():
             raise _bad_device(f"{self.python!r} is no path of a Python")
         for option in self.options:
-            key, sign, value = option.partition("=")
-            if key.lower() not in _SETTINGS or not (sign and value) or not value.isprintable():
-                raise _bad_device(f"{option!r} is no setting of ssh that a device may have")
+            key, _, value = option.partition("=")
+            if key.lower() not in _SETTINGS or not value:
+                raise _bad_option(f"{option!r} is no setting of ssh that a device may have")
+            pattern = _VALUES.get(key.lower(), _PLAIN)
+            if not re.fullmatch(pattern, value) or not value.isprintable():
+                raise _bad_option(f"{option!r} has a value that a device's {key} may not have")
         object.__setattr__(self, "name", self.name or self.destination)
 
     def ssh(self) -> list[str]:
@@ -146,7 +162,7 @@ class Remote:
             "PermitLocalCommand=no",
             "RemoteCommand=none",
             "RequestTTY=no",
-            *self.options,  # ssh takes the first that is said of a setting
+            *map(_quoted, self.options),  # ssh takes the first that is said of a setting
             f"ConnectTimeout={CONNECT_S}",
             f"ServerAliveInterval={max(1, math.ceil(Channel.SILENCE_S / 6))}",
             "ServerAliveCountMax=3",
@@ -170,7 +186,7 @@ def gone_error(name: str, stage: str, why: str, code: int | None, said: str) -> 
     if stage == "connecting" and why == "ended":
         return _no_contact(name, code, said)
     return EdgecutError(
-        _LOST[why].format(name=name) + f" while {stage}" + _quoted(said),
+        _LOST[why].format(name=name) + f" while {stage}" + _cited(said),
         code="device-lost",
         where=name,
         hint="nothing was measured; what was begun there ends by itself within a minute; see "
@@ -187,12 +203,27 @@ def _no_contact(name: str, code: int | None, said: str) -> EdgecutError:
             break
     said = re.sub(r"edgecut-python .*\n?", "", said).strip()  # our own word, not ssh's
     return EdgecutError(
-        message.format(name=name, **found) + _quoted(said), code=kind, where=name, hint=hint
+        message.format(name=name, **found) + _cited(said), code=kind, where=name, hint=hint
     )
 
 
-def _quoted(said: str) -> str:
+def _quoted(option: str) -> str:
+    """A setting whose value ssh takes for one, blanks and all."""
+    key, _, value = option.partition("=")
+    return f'{key}="{value}"' if " " in value else option
+
+
+def _cited(said: str) -> str:
     return f"; ssh said:\n{said}" if said else ""
+
+
+def _bad_option(message: str) -> EdgecutError:
+    return EdgecutError(
+        message,
+        code="bad-device",
+        hint="write one as in Port=2222 or ProxyJump=gate, without quotes; settings that run "
+        "commands or trust host keys stand in ~/.ssh/config alone",
+    )
 
 
 def _bad_device(message: str) -> EdgecutError:

@@ -3,8 +3,8 @@
 The host sends this text through ssh to Python 3.9 or newer on the device, which runs it from
 memory with the standard library alone. It takes the device's lock, makes a private folder,
 receives files, runs ``device.py`` in it, and sends back what that printed. When its input ends,
-when nothing has come for a while, or when it is told to, it kills what it started, removes the
-folder and ends, which frees the lock.
+when nothing has come for a while, when it is told to or is sent a signal, it kills what it
+started, removes the folder and ends, which frees the lock.
 
 Both directions carry lines of JSON. The host sends a request, then orders:
 ``{"do": "open" | "put" | "run" | "end" | "alive"}``; a ``put`` is followed by the file's bytes.
@@ -14,6 +14,7 @@ each end sends it every few seconds, since a dropped link ends no input.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import fcntl
@@ -35,6 +36,7 @@ from typing import IO, Any
 PREFIX = "edgecut-device-"
 CHUNK = 1 << 16
 TAIL_BYTES = 4000
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Supervisor:
@@ -142,7 +144,12 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                env={**os.environ, **order["environment"]},
+                # Its temporary files go with the folder, also where it is killed.
+                env={
+                    **os.environ,
+                    **order["environment"],
+                    **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self.folder),
+                },
                 start_new_session=True,
                 # Should this process be killed, the lock is held until that one has ended.
                 pass_fds=(self.lock,),
@@ -321,19 +328,17 @@ def tail(path: str) -> str:
         return file.read().decode("utf-8", errors="replace")
 
 
-def interrupted(number: int, frame: Any) -> None:
-    """Take the way of an exception, so that what must be done at the end is done."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Greet with the word that the host chose, and serve its request."""
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, interrupted)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(f"\n{sys.argv[1]}\n".encode())
     sink.flush()
-    Supervisor(json.loads(source.readline(CHUNK)), source, sink).serve()
+    supervisor = Supervisor(json.loads(source.readline(CHUNK)), source, sink)
+    for number in SIGNALS:
+        # In a thread, not as an exception: signals come in pairs, as when systemd ends a session,
+        # and an exception would fall into the cleaning up after the one before.
+        signal.signal(number, lambda *_: _thread.start_new_thread(supervisor.end, ()))
+    supervisor.serve()
 
 
 if __name__ == "__main__":

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from edgecut.errors import EdgecutError
 
-MOST_BYTES = 64 << 20
-"""A report is never longer: ten million samples."""
+_LEAST_MOST_BYTES, _MOST_BYTES = 64 << 20, 1 << 30
+# Of one artifact in a second: ten bursts of a thousand samples, the most that device.py tells of,
+# with the seven digits and two signs of each, and more.
+_BYTES_PER_S = 1 << 17
 _MOST_DIGITS = 19
+
+
+def most_bytes(spec: Mapping[str, Any]) -> int:
+    """The length that a report on this spec of ``device.py bench`` may have, 1 GiB at most."""
+    samples: float = len(spec["artifacts"]) * spec["duration_s"] * _BYTES_PER_S
+    return min(_LEAST_MOST_BYTES + math.ceil(samples), _MOST_BYTES)
 
 
 def read_json(content: bytes, *, where: str) -> dict[str, Any]:

@@ -79,9 +79,15 @@ def _for_page(svg: str, name: str) -> str:
     svg = re.sub(
         r'<svg[^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg, count=1
     )
-    svg = re.sub(r'(?<= )id="', f'id="{name}-', svg)
-    svg = re.sub(r'(?<=["(])#(?=[A-Za-z])', f"#{name}-", svg)
-    svg = re.sub(r"xlink:href", "href", svg)
+    # Text between the tags is of foreign files, and holds no "<": it stays as it is.
+    return re.sub(r"<[^>]*>", lambda found: _tag(found[0], name), svg)
+
+
+def _tag(tag: str, name: str) -> str:
+    """A tag with identifiers of its own, and the page's colours and font."""
+    tag = re.sub(r'(?<= )id="', f'id="{name}-', tag)
+    tag = re.sub(r'(?<=["(])#(?=[A-Za-z])', f"#{name}-", tag)
+    tag = tag.replace("xlink:href", "href")
     for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, f"var(--{variable})")
-    return re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--sans)", svg)
+        tag = tag.replace(colour, f"var(--{variable})")
+    return re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--sans)", tag)

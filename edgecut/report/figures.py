@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecut.measure import wording
 from edgecut.measure.statistics import burst_medians
 from edgecut.report.drawing import COLOURS, CUT, INK, MUTED, draw
 from edgecut.report.findings import Point
@@ -22,15 +23,18 @@ LINES = {"full": "--", "cut": "-", "against": ":"}
 
 
 def latency(name: str, rows: Sequence[Row]) -> str:
-    """Median latency over GMACs, full to cut, beside what the MACs alone promise."""
+    """Median latency over GMACs, full to cut, beside what the MACs alone promise.
+
+    There must be ``pairs``.
+    """
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        pairs = _pairs(rows)
-        tops = [log10(full["median_ms"]) for full, _ in pairs]
-        all_ = [*tops, *(log10(cut["median_ms"]) for _, cut in pairs)]
-        heights = _apart(tops, least=(max(all_) - min(all_)) / 18 if pairs else 0)
-        for place, (full, cut) in enumerate(pairs):
+        found = pairs(rows)
+        tops = [log10(full["median_ms"]) for full, _ in found]
+        all_ = [*tops, *(log10(cut["median_ms"]) for _, cut in found)]
+        heights = _apart(tops, least=(max(all_) - min(all_)) / 18)
+        for place, (full, cut) in enumerate(found):
             x, y = (np.array([one[key] for one in (full, cut)]) for key in ("gmacs", "median_ms"))
             axes.plot(x * 1e3, y, color=MUTED, linewidth=1, zorder=2)
             promised = [y[0] * x[1] / x[0], y[0]]
@@ -78,7 +82,11 @@ def drift(name: str, rows: Sequence[Row]) -> str:
         for row in group:
             medians = burst_medians(row["bursts_ms"])
             axes.plot(medians / np.median(medians), linewidth=1, **_line(row))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.axhline(1, color=MUTED, linewidth=0.8)
+        starts = [start["bursts"] for start in group[0].get("starts", ())]
+        for bursts in itertools.accumulate(starts[:-1]):
+            axes.axvline(bursts - 0.5, color=MUTED, linewidth=0.8, linestyle=":")
 
     return _small(name, rows, paint_one, ("burst", "of the median"))
 
@@ -91,7 +99,8 @@ def sustained(name: str, rows: Sequence[Row]) -> str:
             seconds = [second["s"] for second in row["sustained"]]
             medians = [second["median_ns"] / 1e6 for second in row["sustained"]]
             axes.plot(seconds, medians, linewidth=1, **_line(row))
-        axes.set_ylim(bottom=0)
+        slowest = max(second["median_ns"] for row in group for second in row["sustained"])
+        axes.set_ylim(0, 1.15 * slowest / 1e6)
 
     return _small(name, rows, paint_one, ("seconds", "median latency (ms)"))
 
@@ -239,13 +248,15 @@ def _apart(heights: Sequence[float], least: float) -> list[float]:
     return moved
 
 
-def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """The full network and the cut one of each artifact, where the MACs of both are counted."""
     by_key = {(row["artifact"], row["threads"], row["network"]): row for row in rows}
-    return [
-        (by_key[artifact, threads, "full"], row)
+    found = [
+        (by_key.get((artifact, threads, "full")), row)
         for (artifact, threads, network), row in by_key.items()
-        if network == "cut" and row["gmacs"] and (artifact, threads, "full") in by_key
+        if network == "cut" and row["gmacs"]
     ]
+    return [(full, cut) for full, cut in found if full is not None and full["gmacs"]]
 
 
 def _point(axes: Any, row: Row, x: float, label: str | None) -> None:
@@ -270,5 +281,5 @@ def _threads(rows: Sequence[Row], row: Row) -> str:
 def _operator(one: Mapping[str, Any]) -> str:
     nodes = one.get("nodes") or ()
     place = nodes[-1] if nodes else one.get("name") or ""
-    text = f"{one['type']}  {place}"
+    text = f"{wording.type_of(one['type'])}  {place}"
     return text if len(text) <= 48 else f"{text[:47]}…"

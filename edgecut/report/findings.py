@@ -2,106 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+import operator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgecut import __version__, bundle
+from edgecut.measure.comparison import differences, machine_of
 from edgecut.measure.recorded import bad
-from edgecut.records import Record, kept
+from edgecut.records import kept
+from edgecut.report.bench import Bench, place_of
 
 Row = Mapping[str, Any]
 MEASURES = ("ap50", "top1")
 SAMPLES = ("bursts_ms", "profiled_ms", "samples_ms", "sustained")
-_MISSING = {
-    "bench": "latency: edgecut bench FOLDER",
-    "profile": "where the time goes: edgecut profile FOLDER",
-    "evaluate": "accuracy: edgecut evaluate FOLDER --samples or --coco",
+_COMMANDS = {
+    "bench": ("latency", "edgecut bench FOLDER"),
+    "profile": ("where the time goes", "edgecut profile FOLDER"),
+    "evaluate": ("accuracy", "edgecut evaluate FOLDER --samples or --coco"),
 }
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A record of ``edgecut bench``: what one machine took."""
-
-    record: Record
-    place: str
-    """The machine as part of an identifier."""
-
-    @property
-    def where(self) -> str:
-        """The machine: the device's name, or else the processor's."""
-        return self.record.device or str(self.environment.get("cpu") or "this machine")
-
-    @property
-    def stale(self) -> bool:
-        """Whether the bundle was built anew since."""
-        return self.record.stale
-
-    @property
-    def verdict(self) -> str:
-        """``VALID`` or ``INVALID``."""
-        return "VALID" if self.record.data["verdict"] == "VALID" else "INVALID"
-
-    @property
-    def rows(self) -> Sequence[Row]:
-        """What was measured: a row for each artifact, network and number of threads."""
-        rows: Sequence[Row] = self.record.data["rows"]
-        return rows
-
-    @property
-    def ratios(self) -> Sequence[Row]:
-        """Each ratio to the cut's latency."""
-        ratios: Sequence[Row] = self.record.data["ratios"]
-        return ratios
-
-    @property
-    def frames(self) -> Sequence[Row]:
-        """Whole frames of a camera loop; none where none ran."""
-        frames: Sequence[Row] = self.record.data["camera_loop"]
-        return frames
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """The machine's facts."""
-        environment: Mapping[str, Any] = self.record.data["environment"]
-        return environment
-
-    @cached_property
-    def reasons(self) -> tuple[str, ...]:
-        """Why rows are INVALID: the worst reason of each kind, and how many rows have one.
-
-        Reasons of one kind differ in their numbers alone.
-        """
-        told = (reason for row in self.rows for reason in row["reasons"])
-        return tuple(
-            f"{len(kind)} of {len(self.rows)}{', at worst' if len(set(kind)) > 1 else ''}: "
-            f"{max(kind, key=_numbers)}"
-            for kind in _by_kind(told)
-        )
-
-    @cached_property
-    def roof_reasons(self) -> tuple[str, ...]:
-        """Why peaks may be too low: the worst reason of each kind."""
-        roofs = (row["roofline"] for row in self.rows if row["roofline"])
-        told = (reason for roof in roofs for reason in roof["reasons"])
-        return tuple(max(kind, key=_numbers) for kind in _by_kind(told))
-
-    @property
-    def best(self) -> Row | None:
-        """The cut artifact that is the fastest at its median, of those that are VALID if any is."""
-        cuts = [row for row in self.rows if row["network"] == "cut"]
-        valid = [row for row in cuts if row["verdict"] == "VALID"]
-        return min(valid or cuts, key=lambda row: float(row["median_ms"]), default=None)
-
-    def remarks(self, tell: Callable[[Mapping[str, Any]], Iterator[str]]) -> list[str]:
-        """What a reader should know of the machine."""
-        return list(tell({**self.environment, **self.rows[0]["state"]})) if self.rows else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,23 +65,43 @@ class Findings:
     @property
     def accuracy_measure(self) -> str:
         """The measure that is drawn."""
-        return next((m for m in MEASURES if self.accuracies and m in self.accuracies[0]), "")
+        return next((m for m in MEASURES if any(m in row for row in self.accuracies)), "")
 
     @property
     def accuracy_bench(self) -> Bench | None:
         """The machine whose latencies stand beside the accuracies."""
         return next((bench for bench in self.benches if not bench.stale), None)
 
+    @property
+    def mean_accuracies(self) -> dict[str, float]:
+        """The mean over the kept categories, by what was judged."""
+        judged = dict[str, list[float]]()
+        for row in self.accuracies:
+            value = row.get(self.accuracy_measure)
+            if value is not None and row["category"] != "overall":
+                judged.setdefault(str(row["what"]), []).append(float(value))
+        return {what: float(np.mean(values)) for what, values in judged.items()}
+
+    @staticmethod
+    def where(profile: Row) -> str:
+        """The machine of a profile, as ``Bench.where`` has it."""
+        return place_of(profile["device"], profile["environment"])
+
+    def elsewhere(self, profile: Row) -> str:
+        """How the machine of a profile differs from that of the latencies most like it.
+
+        Empty where some were measured on the very same, or none at all.
+        """
+        here = machine_of(profile)
+        apart = [differences(here, machine_of(bench.record.data)) for bench in self.benches]
+        return "; ".join(sorted(apart, key=len)[0]) if apart else ""
+
     def accuracy_points(self) -> list[Point]:
         """What was both timed and judged, with its mean accuracy and the fewest threads.
 
         The full network is judged in float32, and so only its float32 artifacts have a point.
         """
-        measure, judged = self.accuracy_measure, dict[str, list[float]]()
-        for row in self.accuracies:
-            value = row.get(measure)
-            if value is not None and row["category"] != "overall":
-                judged.setdefault(str(row["what"]), []).append(float(value))
+        judged = self.mean_accuracies
         schemes = {one["path"]: one["scheme"] for one in self.artifacts}
         rows = self.accuracy_bench.rows if self.accuracy_bench else ()
         fewest = min((row["threads"] for row in rows), default=1)
@@ -172,7 +116,7 @@ class Findings:
                         network=str(row["network"]),
                         threads=fewest,
                         median_ms=float(row["median_ms"]),
-                        accuracy=float(np.mean(judged[what])),
+                        accuracy=judged[what],
                         valid=row["verdict"] == "VALID",
                     )
                 )
@@ -191,6 +135,7 @@ class Findings:
                     "device": bench.record.device,
                     "verdict": bench.verdict,
                     "stale": bench.stale,
+                    "measured": bench.measured and list(bench.measured),
                     "environment": dict(bench.environment),
                     "rows": [_without_samples(row) for row in bench.rows],
                     "ratios": list(bench.ratios),
@@ -218,41 +163,72 @@ def gather(folder: Path) -> Findings:
     Raises:
         EdgecutError: ``not-a-bundle``, ``other-schema``, ``bad-record``.
     """
-    manifest = bundle.read_json(folder / bundle.MANIFEST, bundle.MANIFEST_SCHEMA)
-    path = folder / bundle.REPORT
-    report = bundle.read_json(path, bundle.REPORT_SCHEMA)
     records = kept(folder)
-    by_command = {command: [r for r in records if r.command == command] for command in _MISSING}
+    by_command = {command: [r for r in records if r.command == command] for command in _COMMANDS}
     fresh = {name: [r for r in found if not r.stale] for name, found in by_command.items()}
-    try:
-        return Findings(
-            name=str(manifest["name"]),
-            version=__version__,
-            keep=tuple(map(str, report["keep"])),
-            cost={
-                side: {name: float(report["cost"][side][name]) for name in ("macs", "parameters")}
-                for side in ("full", "cut")
-            },
-            artifacts=tuple(map(_artifact, report["artifacts"])),
-            refusals=tuple(
+    return Findings(
+        **_identity(folder / bundle.MANIFEST),
+        **_build(folder / bundle.REPORT),
+        version=__version__,
+        benches=tuple(
+            Bench(record, str(place)) for place, record in enumerate(by_command["bench"])
+        ),
+        profiles=tuple(
+            {"device": record.device, "environment": record.data["environment"], **profile}
+            for record in fresh["profile"]
+            for profile in record.data["profiles"]
+        ),
+        accuracies=tuple(row for r in fresh["evaluate"][:1] for row in r.data["rows"]),
+        judged_on=tuple(_told(r.data["judged_on"]) for r in fresh["evaluate"][:1]),
+        missing=tuple(
+            _missing(name, folder, stale=bool(by_command[name]))
+            for name, found in fresh.items()
+            if not found
+        ),
+    )
+
+
+def _missing(name: str, folder: Path, *, stale: bool) -> str:
+    """What a command would tell of this build."""
+    what, command = _COMMANDS[name]
+    why = "measured, but before the last build" if stale else "not measured"
+    return f"{what}: {why}: {command.replace('FOLDER', str(folder))}"
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    """What a report tells of the manifest."""
+    manifest = bundle.read_json(path, bundle.MANIFEST_SCHEMA)
+    with _as_ours(path, "manifest of a build"):
+        return {"name": str(manifest["name"]), "source_sha256": str(manifest["source_sha256"])}
+
+
+def _build(path: Path) -> dict[str, Any]:
+    """What a report tells of the build."""
+    report = bundle.read_json(path, bundle.REPORT_SCHEMA)
+    with _as_ours(path, "report of a build"):
+        return {
+            "keep": tuple(map(str, report["keep"])),
+            "cost": {side: _cost(report["cost"][side]) for side in ("full", "cut")},
+            "artifacts": tuple(map(_artifact, report["artifacts"])),
+            "refusals": tuple(
                 {"node": str(one["node"]), "reason": str(one["reason"])}
                 for one in report["refusals"]
             ),
-            source_sha256=str(manifest["source_sha256"]),
-            benches=tuple(
-                Bench(record, str(place)) for place, record in enumerate(by_command["bench"])
-            ),
-            profiles=tuple(p for r in fresh["profile"] for p in r.data["profiles"]),
-            accuracies=tuple(row for r in fresh["evaluate"][:1] for row in r.data["rows"]),
-            judged_on=tuple(_told(r.data["judged_on"]) for r in fresh["evaluate"][:1]),
-            missing=tuple(
-                text.replace("FOLDER", str(folder))
-                for command, text in _MISSING.items()
-                if not fresh[command]
-            ),
-        )
+        }
+
+
+@contextmanager
+def _as_ours(path: Path, what: str) -> Iterator[None]:
+    """Raise ``bad-record`` where a file of ours does not hold what we write."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise bad(path, error) from error
+        raise bad(path, error, no=what, hint="build again") from error
+
+
+def _cost(told: Row) -> Row:
+    counts = {name: operator.index(told[name]) for name in ("macs", "parameters")}
+    return {**counts, "uncounted": [str(node) for node in told["uncounted"]]}
 
 
 def _artifact(one: Row) -> Row:
@@ -261,10 +237,10 @@ def _artifact(one: Row) -> Row:
     worst = verification["worst"]
     return {
         **{name: str(one[name]) for name in ("path", "target", "scheme")},
-        "bytes": int(one["bytes"]),
+        "bytes": operator.index(one["bytes"]),
         "verification": {
             "metric": str(verification["metric"]),
-            "worst": None if worst is None else float(worst),
+            "worst": None if worst is None else _finite(worst),
             "passed": bool(verification["passed"]),
         },
     }
@@ -279,17 +255,11 @@ def _told(judged_on: Row) -> str:
     )
 
 
-def _by_kind(reasons: Iterable[str]) -> Iterable[list[str]]:
-    """Those that differ in their numbers alone, together."""
-    found: dict[str, list[str]] = {}
-    for reason in reasons:
-        found.setdefault(re.sub(r"\b\d[\w.]*", "", reason), []).append(reason)
-    return found.values()
-
-
-def _numbers(reason: str) -> list[float]:
-    """The numbers in a reason, to find the worst of its kind."""
-    return [float(number) for number in re.findall(r"\b\d+(?:\.\d+)?", reason)]
+def _finite(value: Any) -> float:
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"{value} is no finite number")
+    return found
 
 
 def _without_samples(row: Row) -> dict[str, Any]:

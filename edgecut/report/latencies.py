@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
-from edgecut.report import figures
-from edgecut.report.findings import Bench
-from edgecut.report.markup import figure, given, named, reasons, table, verdict_of
+from edgecut.report import conditions, figures
+from edgecut.report.bench import SCENARIOS, Bench
+from edgecut.report.conditions import WHO, who
+from edgecut.report.markup import figure, given, moment, reasons, table, verdict_of
 
 Row = Mapping[str, Any]
-SCENARIOS = ("single_stream", "offline", "energy")
+PLACE = ("intensity_macs_per_byte", "achieved_gmacs_per_s", "ceiling_gmacs_per_s")
+"""What a network without MACs has none of: it has no place in a figure of logarithms."""
 STAGES = ("decode", "prepare", "infer", "finish")
 
 
@@ -18,7 +21,7 @@ def section(bench: Bench) -> str:
     """Everything that was timed there, as HTML."""
     rows, name = bench.rows, bench.place
     parts = [_verdict(bench), _latencies(bench), _ratios(bench), _beside(bench)]
-    if any(row["gmacs"] for row in rows):
+    if figures.pairs(rows):
         parts.append(
             figure(
                 figures.latency(f"l-{name}", rows),
@@ -27,7 +30,7 @@ def section(bench: Bench) -> str:
                 "line is where the cut would stand if latency fell as MACs do: below it is better.",
             )
         )
-    if under := [row for row in rows if row["roofline"]]:
+    if under := [row for row in rows if row["roofline"] and all(map(row["roofline"].get, PLACE))]:
         parts += [
             figure(
                 figures.roofline(f"r-{name}", under),
@@ -37,9 +40,10 @@ def section(bench: Bench) -> str:
                 "takes it that every activation goes through memory; the bar at a point is the "
                 "roof where none has to.",
             ),
-            reasons(bench.roof_reasons),
         ]
     parts += [
+        conditions.peaks(rows),
+        reasons(bench.roof_reasons),
         figure(
             figures.spread(f"s-{name}", rows),
             "Distribution of all samples",
@@ -49,17 +53,19 @@ def section(bench: Bench) -> str:
             figures.drift(f"d-{name}", rows),
             "Drift",
             "The median of each burst over the median of all, in the order of measuring; both "
-            "networks ran in turn, so what slowed the machine down shows in both.",
+            "networks ran in turn, so what slowed the machine down shows in both. A vertical "
+            "line is where all began anew, in fresh processes.",
         ),
     ]
     if held := [row for row in rows if row.get("sustained")]:
-        parts.append(
+        parts += [
             figure(
                 figures.sustained(f"u-{name}", held),
                 "Sustained run",
                 "Each second's median of a run without a pause: heat shows here.",
-            )
-        )
+            ),
+            conditions.sustained(held),
+        ]
     return "".join(parts)
 
 
@@ -67,14 +73,12 @@ def _latencies(bench: Bench) -> str:
     several = len({row["threads"] for row in bench.rows}) > 1
     rows = [
         (
-            row["artifact"],
-            named(row["network"]),
-            str(row["threads"]),
+            *who(row),
             verdict_of(row["verdict"]),
             f"{row['median_ms']:#.4g}",
             f"{row['low_ms']:#.4g} to {row['high_ms']:#.4g}",
             f"{row['p90_ms']:#.4g}",
-            f"{row['p99_ms']:#.4g}",
+            given(row["p99_ms"], "{:#.4g}"),
             given(row.get("gmacs"), "{:.4f}"),
             given(row.get("achieved_gmacs_per_s"), "{:.1f}"),
             given(row.get("share_of_peak"), "{:.0%}"),
@@ -82,7 +86,7 @@ def _latencies(bench: Bench) -> str:
         for row in bench.rows
     ]
     columns = (
-        *("artifact", "network", ">threads", "verdict", ">median ms", ">95 % interval"),
+        *(*WHO, "verdict", ">median ms", ">95 % interval"),
         *(">p90", ">p99", ">GMACs", ">GMAC/s", ">of peak"),
     )
     dropped = (2,) if not several else ()
@@ -117,16 +121,16 @@ def _verdict(bench: Bench) -> str:
         if bench.stale
         else ""
     )
-    return f"<p>Verdict: {verdict_of(bench.verdict)}</p>{reasons(bench.reasons)}{stale}"
+    times = " to ".join(map(moment, bench.measured or ()))
+    when = f", measured from {escape(times)}" if times else ""
+    return f"<p>Verdict: {verdict_of(bench.verdict)}{when}</p>{reasons(bench.reasons)}{stale}"
 
 
 def _beside(bench: Bench) -> str:
     """What the steady state leaves out: the way to it, memory, scenarios, whole frames."""
     start = [
         (
-            row["artifact"],
-            named(row["network"]),
-            str(row["threads"]),
+            *who(row),
             f"{row['load_ms']:#.3g}",
             f"{row['compile_ms']:#.3g}",
             given(row["cached_compile_ms"], "{:#.3g}"),
@@ -136,12 +140,11 @@ def _beside(bench: Bench) -> str:
         )
         for row in bench.rows
     ]
-    who = ("artifact", "network", ">threads")
     tables = [
         table(
             "Before the steady state; memory is that of a process with this artifact alone",
             (
-                *(*who, ">load ms", ">compile", ">from cache", ">first run"),
+                *(*WHO, ">load ms", ">compile", ">from cache", ">first run"),
                 *(">MB more than empty", ">peak MB"),
             ),
             start,
@@ -152,12 +155,14 @@ def _beside(bench: Bench) -> str:
             table(
                 "Each alone, after MLPerf Inference's scenarios; these are no MLPerf results",
                 (
-                    *(*who, ">single stream p90 ms", ">offline runs/s"),
-                    *(">mJ a run", ">mJ above idle"),
+                    *(*WHO, ">single stream p90 ms", ">offline runs/s"),
+                    *(">mJ a run", ">mJ above idle", "verdict"),
                 ),
                 [_scenarios(row) for row in bench.rows],
             )
         )
+    faults = dict.fromkeys(fault for row in bench.rows if (fault := row.get("energy_fault")))
+    tables.append(reasons(f"energy was not measured: {fault}" for fault in faults))
     if bench.frames:
         tables.append(_frames(bench))
     inner = "".join(tables)
@@ -166,23 +171,21 @@ def _beside(bench: Bench) -> str:
 
 def _scenarios(row: Row) -> tuple[str, ...]:
     single, offline, energy = (row[name] or {} for name in SCENARIOS)
+    verdicts = [found["verdict"] for found in (single, offline, energy) if "verdict" in found]
     return (
-        row["artifact"],
-        named(row["network"]),
-        str(row["threads"]),
+        *who(row),
         given(single.get("p90_ms"), "{:#.4g}"),
         given(offline.get("runs_per_s"), "{:.1f}"),
         given(energy.get("mj_per_run"), "{:#.3g}"),
         given(energy.get("mj_per_run_above_idle"), "{:#.3g}"),
+        verdict_of("VALID" if set(verdicts) == {"VALID"} else "INVALID") if verdicts else "-",
     )
 
 
 def _frames(bench: Bench) -> str:
     rows = [
         (
-            one["artifact"],
-            named(one["network"]),
-            str(one["threads"]),
+            *who(one),
             verdict_of(one["verdict"]),
             *(f"{one['stages_ms'][stage]:#.3g}" for stage in STAGES),
             f"{one['frame_ms']:#.4g}",
@@ -191,7 +194,7 @@ def _frames(bench: Bench) -> str:
         )
         for one in bench.frames
     ]
-    columns = ("artifact", "network", ">threads", "verdict", *(f">{stage} ms" for stage in STAGES))
+    columns = (*WHO, "verdict", *(f">{stage} ms" for stage in STAGES))
     told = table(
         "Camera loop: from an encoded image to an answer, full and cut in turn",
         (*columns, ">frame ms", ">frames/s", ">full / cut"),

@@ -77,6 +77,11 @@ def given(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
+def moment(time: str) -> str:
+    """A time in UTC, as ISO 8601 has it, for people."""
+    return time.replace("T", " ").removesuffix("Z") + " UTC"
+
+
 def number(value: float) -> str:
     """A number in three digits, with its unit prefix."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from edgecut.measure.environment import remarks
-from edgecut.report import figures, latencies
-from edgecut.report.findings import Bench, Findings
-from edgecut.report.markup import few, figure, given, number, reasons, table, verdict_of
+from edgecut.measure import wording
+from edgecut.report import conditions, figures, latencies
+from edgecut.report.bench import Bench
+from edgecut.report.findings import Findings
+from edgecut.report.markup import few, figure, given, moment, number, reasons, table, verdict_of
 
 Row = Mapping[str, Any]
 UNSEEN = ("emulator", "virtual_machine", "container", "quota_cores")
 """Facts that are null where there is nothing of the kind to see."""
+MEASURES = {"ap": "{:.4g}", "ap50": "{:.4g}", "top1": "{:.4g}", "samples": "{:d}"}
 DATA = "edgecut-report"
 """The id of the element that holds the numbers as JSON."""
 
@@ -63,13 +65,17 @@ def _sections(findings: Findings) -> Iterator[tuple[str, str, str]]:
         yield "accuracy", "Accuracy", _accuracy(findings)
     if findings.missing:
         items = "".join(f"<li>{escape(text)}</li>" for text in findings.missing)
-        yield "missing", "Not measured", f"<ul>{items}</ul>"
+        yield "missing", "Still to measure", f"<ul>{items}</ul>"
 
 
 def _summary(findings: Findings) -> str:
     full, cut = findings.cost["full"], findings.cost["cut"]
     facts = [
-        ("Multiply-accumulates", number(cut["macs"]), f"of {number(full['macs'])}"),
+        (
+            "Multiply-accumulates",
+            number(cut["macs"]),
+            f"of {number(full['macs'])}{_uncounted(findings)}",
+        ),
         ("Parameters", number(cut["parameters"]), f"of {number(full['parameters'])}"),
     ]
     for bench in findings.benches:
@@ -86,6 +92,12 @@ def _summary(findings: Findings) -> str:
         for a, b, c in facts
     )
     return f'<dl class="facts">{told}</dl>'
+
+
+def _uncounted(findings: Findings) -> str:
+    """Which nodes may multiply, and are in neither count."""
+    nodes = dict.fromkeys(node for side in findings.cost.values() for node in side["uncounted"])
+    return f"; not all counted: {few([*nodes], most=3)}" if nodes else ""
 
 
 def _build(findings: Findings) -> str:
@@ -112,20 +124,32 @@ def _build(findings: Findings) -> str:
 
 def _machine(bench: Bench) -> str:
     facts = [(key.replace("_", " "), _fact(key, value)) for key, value in bench.environment.items()]
-    runtimes = sorted({str(row["runtime"]) for row in bench.rows})
+    runtimes = sorted({_runtime(row) for row in bench.rows})
     told_of = [*facts, ("runtimes", ", ".join(runtimes))]
     shown = table("", ("what", "value"), told_of, label=f"Facts about {bench.where}")
-    told = ", ".join(bench.remarks(remarks))
-    return (f"<p>To know: {escape(told)}.</p>" if told else "") + shown
+    told = ", ".join(bench.remarks)
+    return (
+        (f"<p>To know: {escape(told)}.</p>" if told else "") + shown + conditions.states(bench.rows)
+    )
+
+
+def _runtime(row: Row) -> str:
+    delegate = row.get("delegate")
+    return f"{row['runtime']} ({delegate})" if delegate else str(row["runtime"])
 
 
 def _profiles(findings: Findings) -> Iterator[str]:
     for place, profile in enumerate(findings.profiles):
         yield f"<h3>{escape(profile['artifact'])}</h3>"
+        time = profile["state"]["before"].get("time")
         yield (
-            f"<p>On {escape(profile['runtime'])} {escape(profile['version'])}, threads: "
-            f"{profile['threads']}. Verdict: {verdict_of(profile['verdict'])}</p>"
+            f"<p>On {escape(findings.where(profile))}, "
+            f"{escape(profile['runtime'])} {escape(profile['version'])}, threads: "
+            f"{profile['threads']}{f', {escape(moment(time))}' if time else ''}. "
+            f"Verdict: {verdict_of(profile['verdict'])}</p>"
         )
+        if apart := findings.elsewhere(profile):
+            yield reasons((f"not where the latencies above were measured: {apart}",))
         yield reasons((*profile["reasons"], *profile["notes"]))
         delegated = (
             ""
@@ -141,9 +165,9 @@ def _profiles(findings: Findings) -> Iterator[str]:
         )
         rows = [
             (
-                one["type"],
-                _nodes(one),
-                _categories(one["categories"], profile["categories"]),
+                wording.type_of(one["type"]),
+                wording.nodes_of(one["nodes"], added=one["added"]),
+                wording.categories_of(one["categories"], profile["categories"]),
                 f"{one['median_ms']:.4f}",
                 f"{one['share']:.1%}",
             )
@@ -154,22 +178,11 @@ def _profiles(findings: Findings) -> Iterator[str]:
         yield f"<details><summary>All {len(rows)} operators, as they ran</summary>{shown}</details>"
 
 
-def _nodes(operator: Row) -> str:
-    if operator["nodes"] is None:
-        return "unmapped"
-    return ("added at " if operator["added"] else "") + few(operator["nodes"])
-
-
-def _categories(names: Sequence[str] | None, everyone: Sequence[str]) -> str:
-    if names is None:
-        return "unknown"
-    return "all" if len(names) == len(everyone) > 1 else few(names) or "none"
-
-
 def _accuracy(findings: Findings) -> str:
-    measures = [m for m in ("ap", "ap50", "top1", "samples") if m in findings.accuracies[0]]
+    judged_by = {name for row in findings.accuracies for name in row}
+    measures = [name for name in MEASURES if name in judged_by]
     rows = [
-        (row["what"], row["category"], *(given(row[m], "{:.4g}") for m in measures))
+        (row["what"], row["category"], *(given(row.get(m), MEASURES[m]) for m in measures))
         for row in findings.accuracies
     ]
     columns = ("what", "category", *(f">{m}" for m in measures))

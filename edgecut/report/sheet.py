@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from edgecut.report.findings import Bench
+from edgecut.report.bench import Bench
 
 COLUMNS = (
     *("device", "stale", "artifact", "network", "threads", "runtime", "verdict", "reasons"),

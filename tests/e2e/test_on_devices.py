@@ -8,13 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edgecut import probe, runtimes
+from edgecut import on_devices, probe, runtimes
 from edgecut.remote import session, supervisor
+from edgecut.remote.benchmark import Job, bench_on
 from tests.command import edgecut, refused
 from tests.e2e.models import Case
 from tests.remote import ssh_device
@@ -27,6 +30,10 @@ destination = "device"
 python = "{python}"
 target = "raspberry-pi-4"
 threads = [1, 2]
+
+[devices.twin]
+destination = "twin"
+target = "raspberry-pi-4"
 
 [devices.wrong-target]
 destination = "elsewhere"
@@ -100,6 +107,102 @@ def test_several_devices_of_which_one_is_gone(device: Device, bundle: Path) -> N
     assert device.is_clean()
 
 
+Spoil = Callable[[dict[str, Any]], object]
+TWINS = ("--seconds", "0.1", "--threads", "1", "--device", "pi", "--device", "twin", "--no-peak")
+
+
+@pytest.fixture
+def twin(device: Device, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Spoil], None]:
+    """Has another device send what pi sends, but for what is spoilt of it."""
+    told: list[dict[str, Any]] = []
+
+    def record(job: Job, **how: Any) -> list[dict[str, Any]]:
+        told.extend(bench_on(job, **how))
+        return told
+
+    monkeypatch.setattr(on_devices, "bench_on", record)
+    arguments = ("--seconds", "0.1", "--threads", "1", "--device", "pi", "--no-peak")
+    assert edgecut("bench", bundle, *arguments).code == 0
+
+    def spoil(change: Spoil) -> None:
+        def answer(job: Job, **how: Any) -> list[dict[str, Any]]:
+            found = deepcopy(told)
+            if job.remote.name == "twin":
+                for report in found:
+                    change(report)
+            return found
+
+        monkeypatch.setattr(on_devices, "check", lambda *_, **__: None)
+        monkeypatch.setattr(on_devices, "bench_on", answer)
+
+    return spoil
+
+
+def _of(report: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = report["artifacts"][-1]
+    return found
+
+
+def _bursts(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [burst for start in _of(report)["starts"] for burst in start["bursts"]]
+
+
+SPOILT: tuple[Spoil, ...] = (
+    lambda report: [burst.update(ns=[0] * len(burst["ns"])) for burst in _bursts(report)],
+    lambda report: _bursts(report)[0]["ns"].__setitem__(0, -5),
+    lambda report: [start["bursts"].clear() for start in _of(report)["starts"]],
+    lambda report: _of(report)["starts"].clear(),
+    lambda report: report["environment"].pop("during"),
+    lambda report: report["environment"].pop("before"),
+    lambda report: [start.update(threads=3) for start in _of(report)["starts"]],
+    lambda report: [start.update(threads="one") for start in _of(report)["starts"]],
+    lambda report: _of(report).update(single_stream={"runs": 3}),
+    lambda report: _of(report).update(offline={"runs": 3, "seconds": 0}),
+    lambda report: report.update(
+        sustained={**report["environment"], "curve": [{"s": 0}]},
+    ),
+    lambda report: report.update(artifacts=3),
+)
+
+
+def test_a_bad_report_is_the_fault_of_one_device_alone(
+    twin: Callable[[Spoil], None], bundle: Path
+) -> None:
+    for spoil in SPOILT:
+        twin(spoil)
+        outcome = edgecut("bench", bundle, *TWINS, "--json")
+        assert outcome.code == 1 and "error[bad-report]: " in outcome.stderr, outcome.stderr
+        assert [record["device"] for record in outcome.json] == ["pi"]
+
+
+def test_energy_that_one_device_alone_tells(twin: Callable[[Spoil], None], bundle: Path) -> None:
+    def metered(report: dict[str, Any]) -> None:
+        moments = {name: report["environment"][name] for name in ("before", "after")}
+        figures = {"joules": 1.0, "runs": 9, "seconds": 1.0, "metered_s": 1.0, "idle_w": 0.1}
+        for artifact in report["artifacts"]:
+            artifact["energy"] = {"meter": "m", **figures, **moments}
+
+    twin(metered)
+    said = edgecut("bench", bundle, *TWINS, "--energy", "1s").stderr
+    assert "note: energy was not measured on pi: " in said
+    assert "measured on twin" not in said
+
+
+def test_one_benchmark_at_a_time_on_this_machine_too(bundle: Path, lock: Path) -> None:
+    held = supervisor.take_lock(str(lock))
+    assert held is not None
+    options = ("--seconds", "0.1", "--no-peak")
+    try:
+        for command in (("bench", *options), ("bench", *options, "--device", "openvino:CPU")):
+            said = refused("device-busy", command[0], bundle, *command[1:])
+            assert "this machine since 2" in said and f"process {os.getpid()}" in said
+        refused("device-busy", "bench", bundle, *options, "--wait", "0.1s")
+        refused("device-busy", "profile", bundle)
+    finally:
+        supervisor.drop_lock(held, str(lock))
+    assert edgecut("bench", bundle, *options).code == 0 and not lock.exists()
+
+
 def test_what_is_refused(
     device: Device, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +211,7 @@ def test_what_is_refused(
     said = refused("nothing-to-measure", "bench", bundle, "--device", "wrong-target")
     assert "build with --target intel-npu" in said
     refused("bad-device", "bench", bundle, "--device=-oProxyCommand=x")
+    refused("bad-device", "bench", bundle, "--device", "openvino:")
     held = supervisor.take_lock(str(device.lock))
     assert held is not None
     said = refused("device-busy", "bench", bundle, "--device", "pi")
@@ -162,6 +266,9 @@ def test_an_accelerator_is_another_environment(
     pytest.importorskip("openvino", reason="needs edgecut[openvino]")
     refused("no-such-accelerator", "bench", bundle, "--device", "openvino:AUTO")
     monkeypatch.setattr(runtimes, "_accelerators", lambda: {"CPU": "", "AUTO": ""})
-    outcome = edgecut("bench", bundle, "--seconds", "0.1", "--device", "openvino:AUTO", "--json")
+    options = ("--seconds", "0.1", "--device", "openvino:AUTO", "--threads", "1,2")
+    outcome = edgecut("bench", bundle, *options, "--json")
     assert outcome.code == 0, outcome
+    assert {row["threads"] for row in outcome.json["rows"]} == {1}  # once: it has its own
+    assert "note: --threads says nothing to openvino:AUTO" in outcome.stderr
     assert outcome.json["environment"]["accelerator"] == "AUTO"

@@ -109,17 +109,17 @@ def test_a_conversion_that_changes_the_results_is_refused(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
 def test_special_values_are_equal_to_themselves_only(special: float) -> None:
     a, b = np.array([1, special]), np.array([1, 2.0])
-    assert exactness._first_difference([a], [a.copy()]) is None
-    assert exactness._first_difference([a], [b]) and exactness._first_difference([b], [a])
+    assert exactness.first_difference([a], [a.copy()]) is None
+    assert exactness.first_difference([a], [b]) and exactness.first_difference([b], [a])
 
 
 def test_differences() -> None:
     ones = np.ones(3, np.float32)
-    assert exactness._first_difference([ones * 1.00001], [ones]) is None
-    assert exactness._first_difference([ones * 1.001], [ones])
-    assert exactness._first_difference([np.ones((1, 3), np.float32)], [ones])
-    assert exactness._first_difference([np.array([1, 2])], [np.array([1, 3])])
-    assert exactness._first_difference([np.zeros(0, np.float32)], [np.zeros(0, np.float32)]) is None
+    assert exactness.first_difference([ones * 1.00001], [ones]) is None
+    assert exactness.first_difference([ones * 1.001], [ones])
+    assert exactness.first_difference([np.ones((1, 3), np.float32)], [ones])
+    assert exactness.first_difference([np.array([1, 2])], [np.array([1, 3])])
+    assert exactness.first_difference([np.zeros(0, np.float32)], [np.zeros(0, np.float32)]) is None
 
 
 def test_a_model_that_draws_random_numbers_cannot_be_compared() -> None:

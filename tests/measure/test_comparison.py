@@ -67,6 +67,29 @@ def test_what_cannot_be_judged_is_not_slower(
     assert change.faults == (fault,) and change.verdict(0.0) == "not judged"
 
 
+def started(*bursts: int) -> list[dict[str, Any]]:
+    about = dict.fromkeys(("import_ms", "load_ms", "compile_ms", "first_ms"), 5.0)
+    memory = dict.fromkeys(("peak_memory_bytes", "memory_before_load_bytes"))
+    return [{**about, **memory, "bursts": count} for count in bursts]
+
+
+def test_bursts_of_one_start_are_alike(tmp_path: Path) -> None:
+    """A third of the bursts is slow: chance would spread them over all starts, and not into two."""
+    old = record(tmp_path / "old", row(bursts_ms=[[10.0] * 5] * 60))
+    slow = [[11.0 if burst < 20 else 10.0] * 5 for burst in range(60)]
+    one, six = (
+        compare(old, record(tmp_path / "new", row(bursts_ms=slow, starts=starts))).changes[0]
+        for starts in ([], started(*[10] * 6))
+    )
+    assert one.high == 1.0 and six.high == pytest.approx(1.1)
+
+
+def test_starts_that_have_other_bursts_are_refused(tmp_path: Path) -> None:
+    path = record(tmp_path / "old", row(starts=started(1, 2)))
+    with pytest.raises(EdgecutError, match="have other bursts"):
+        compare(path, path)
+
+
 def test_a_wide_interval_is_unclear(tmp_path: Path) -> None:
     wide = [[10.0 * (1 + 0.5 * (i % 3 == 0))] for i in range(12)]
     paths = record(tmp_path / "old", row()), record(tmp_path / "new", row(bursts_ms=wide))
@@ -77,6 +100,29 @@ def test_a_wide_interval_is_unclear(tmp_path: Path) -> None:
 def test_another_network_is_told(tmp_path: Path) -> None:
     paths = record(tmp_path / "old", row(gmacs=0.2)), record(tmp_path / "new", row(gmacs=0.3))
     assert compare(*paths).changes[0].notes == ("0.2 GMACs, then 0.3",)
+    assert compare(paths[0], paths[0]).changes[0].notes == ()
+
+
+def harnessed(path: Path, **told: str) -> Path:
+    data = json.loads(record(path, row()).read_text())
+    path.write_text(json.dumps({**data, **({"harness": told} if told else {})}))
+    return path
+
+
+def test_another_harness_is_not_judged(tmp_path: Path) -> None:
+    old = harnessed(tmp_path / "old", edgecut="1", device_sha256="a")
+    for other in ({"edgecut": "1", "device_sha256": "b"}, {}):
+        (change,) = compare(old, harnessed(tmp_path / "new", **other)).changes
+        assert change.verdict(0.05) == "not judged"
+        assert "another version of the harness" in change.faults[0]
+
+
+def test_another_edgecut_with_the_same_harness_is_told(tmp_path: Path) -> None:
+    paths = [
+        harnessed(tmp_path / version, edgecut=version, device_sha256="a") for version in ("1", "2")
+    ]
+    (change,) = compare(*paths).changes
+    assert change.faults == () and change.notes == ("edgecut 1, then 2",)
     assert compare(paths[0], paths[0]).changes[0].notes == ()
 
 

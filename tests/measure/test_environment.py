@@ -40,6 +40,22 @@ def test_some_company_is_allowed() -> None:
     assert not [*disturbances(machine(busy_s=113.0, steal_s=0.3))]
 
 
+def test_a_large_machine_is_not_allowed_more_company() -> None:
+    large = machine(cores_of_machine=64, busy_s=116.0)
+    large["before"] = moment(cores_of_machine=64)
+    (found,) = disturbances(large)
+    assert found == "other programs kept 0.6 of 64 cores busy during the run"
+
+
+def test_heat_is_what_a_sustained_run_is_for() -> None:
+    hot = machine(heat_throttled=3, firmware_throttled=0x40008)
+    hot["during"] = [{"frequency_mhz": mhz} for mhz in (2400.0, 2400.0, 2400.0, 1500.0)]
+    assert len([*disturbances(hot)]) == 4
+    assert not [*disturbances(hot, heat=False)]
+    weak = machine(heat_throttled=3, firmware_throttled=0x1, quota_throttled=2)
+    assert len([*disturbances(weak, heat=False)]) == 2
+
+
 def test_an_emulated_processor() -> None:
     (found,) = disturbances({**machine(), "emulator": "qemu-aarch64"})
     assert "emulated by qemu-aarch64" in found

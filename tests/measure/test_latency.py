@@ -21,9 +21,12 @@ import pytest
 
 from edgecut import device
 from edgecut.errors import EdgecutError
-from edgecut.measure import asking, latency
+from edgecut.measure import asking
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Measurement, doubts, measure, ratio, read_report
+from edgecut.measure.judging import MIN_SAMPLES, doubts
+from edgecut.measure.latency import measure
+from edgecut.measure.measurement import Measurement, read_report
+from edgecut.measure.ratio import ratio
 from tests import tiny_artifacts as tiny
 
 
@@ -44,31 +47,44 @@ def machine(**after: Any) -> dict[str, Any]:
     return {"cores": 2, "before": moment(), "during": [], "after": moment(10.0, **after)}
 
 
-def told(name: str, bursts: list[list[float]], **other: Any) -> dict[str, Any]:
-    """An artifact in a device's report."""
+STARTED = {
+    "runtime": "r",
+    "version": "1",
+    "threads": 1,
+    "delegate": None,
+    "sha256": "a",
+    "import_ms": 1.0,
+    "load_ms": 2.0,
+    "compile_ms": 3.0,
+    "first_ms": 4.0,
+    "peak_memory_bytes": 5,
+    "memory_before_load_bytes": None,
+}
+BESIDE = {
+    "cached_compile_ms": None,
+    "sha256_after": "a",
+    "single_stream": None,
+    "offline": None,
+    "energy": None,
+}
+
+
+def burst(ms: list[float], **other: Any) -> dict[str, Any]:
+    """A burst in which the process always ran."""
+    ns = [one * 1e6 for one in ms]
+    how = dict.fromkeys(("wall_ns", "on_cores_ns", "busiest_ns"), sum(ns))
+    return {"ns": ns, **how, "waited_ns": 0, "peak_memory_bytes": 5, **other}
+
+
+def told(name: str, *starts: list[list[float]], **other: Any) -> dict[str, Any]:
+    """An artifact in a device's report; ``starts`` are the bursts of each."""
+    about = {key: other.pop(key) for key in STARTED if key in other}
     return {
         "name": name,
-        "runtime": "r",
-        "version": "1",
-        "threads": 1,
-        "sha256": "a",
-        "sha256_after": "a",
-        "bursts": [
-            {"ns": [ms * 1e6 for ms in own], "wall_ns": sum(own) * 1e6, "waited_ns": 0}
-            | {"on_cores_ns": sum(own) * 1e6}
-            for own in bursts
-        ],
-        "import_ms": 1.0,
-        "load_ms": 2.0,
-        "compile_ms": 3.0,
-        "cached_compile_ms": None,
-        "first_ms": 4.0,
-        "peak_memory_bytes": 5,
-        "memory_before_load_bytes": None,
-        "single_stream": None,
-        "offline": None,
-        "energy": None,
-    } | other
+        **BESIDE,
+        "starts": [{**STARTED, **about, "bursts": [*map(burst, own)]} for own in starts],
+        **other,
+    }
 
 
 def steady(rounds: int = 20, runs: int = 5, ms: float = 10.0) -> list[list[float]]:
@@ -98,10 +114,12 @@ def test_two_artifacts_are_measured_in_turn(tmp_path: Path) -> None:
     assert len(full.bursts_ms) == len(cut.bursts_ms) >= device.MINIMUM_ROUNDS
     for one in (full, cut):
         assert one.runtime == "onnxruntime" and one.threads == 1
-        assert 0 < one.median_ms <= one.p90_ms <= one.p99_ms < 1000
+        assert 0 < one.median_ms <= one.p90_ms < 1000
+        assert one.p99_ms is None or one.p90_ms <= one.p99_ms
+        assert len(one.rounds) == 3 and sum(one.rounds) == len(one.bursts_ms)
         assert min(one.load_ms, one.compile_ms, one.first_ms, one.import_ms) > 0
         assert one.cached_compile_ms is None  # ONNX Runtime keeps nothing
-        assert len(one.samples_ms) == sum(map(len, one.bursts_ms)) > latency.MIN_SAMPLES
+        assert len(one.samples_ms) == sum(map(len, one.bursts_ms)) >= MIN_SAMPLES
         if sys.platform == "linux":
             assert one.peak_memory_bytes and one.memory_before_load_bytes
             assert one.memory_bytes and one.memory_bytes > 0
@@ -203,13 +221,68 @@ def test_a_process_that_could_not_run_is_invalid(
     waited: float, on_cores: float, reason: str
 ) -> None:
     artifact = told("a", steady())
-    for burst in artifact["bursts"]:
-        burst["waited_ns"] = waited * burst["wall_ns"]
-        burst["on_cores_ns"] = on_cores * burst["wall_ns"]
+    for one in artifact["starts"][0]["bursts"]:
+        one["waited_ns"] = waited * one["wall_ns"]
+        one["busiest_ns"] = (waited + on_cores) * one["wall_ns"]
     (found,) = judged(artifact)
     assert reason in found
     # Another processor may do the work.
     assert any("stopped" in why for why in judged(artifact, device="NPU")) is False
+
+
+@pytest.mark.parametrize(("threads", "stopped"), [(1, 0.1), (2, 0.2)])
+def test_several_threads_do_not_hide_that_nothing_ran(threads: int, stopped: float) -> None:
+    artifact = told("a", steady(), threads=threads, runtime="openvino")
+    for one in artifact["starts"][0]["bursts"]:
+        one["on_cores_ns"] = threads * (1 - stopped) * one["wall_ns"]
+        one["busiest_ns"] = (1 - stopped) * one["wall_ns"]
+    assert any("it was stopped for" in why for why in judged(artifact))
+    for one in artifact["starts"][0]["bursts"]:
+        one["busiest_ns"] = 0.97 * one["wall_ns"]
+    assert judged(artifact) == ()
+
+
+def test_what_is_measured_at_each_start_tells_by_its_median() -> None:
+    artifact = told("a", steady(7), steady(8), steady(6))
+    loads = (9.0, 2.0, 3.0)
+    for start, load_ms in zip(artifact["starts"], loads, strict=True):
+        start["load_ms"] = load_ms
+    artifact["starts"][1] |= {"peak_memory_bytes": 90, "memory_before_load_bytes": 30}
+    (found,) = read_report(
+        {"artifacts": [artifact], "environment": machine()}, [contender(Path("x"), "a")]
+    )
+    assert found.load_ms == 3.0 and found.memory_bytes == 60 and found.rounds == (7, 8, 6)
+    assert [start["load_ms"] for start in found.to_json()["starts"]] == [*loads]
+
+
+def test_a_file_that_another_start_had_otherwise_was_changed() -> None:
+    artifact = told("a", steady(), steady())
+    artifact["starts"][1]["sha256"] = "b"
+    assert judged(artifact) == ("the file was changed during the run",)
+
+
+def test_what_runs_afterwards_is_judged_by_itself() -> None:
+    alone = {"runs": 2000, "seconds": 3.0, "p50_ns": 1e6, "p90_ns": 1e6, "p99_ns": 2e6}
+    window = {"before": moment(20.0), "after": moment(30.0)}
+    disturbed = {"before": moment(20.0), "after": moment(30.0, busy_s=150.0)}
+    offline = {"runs": 10, "seconds": 1.0, "streams": 2}
+    artifact = told(
+        "a",
+        steady(),
+        single_stream={**alone, **window},
+        offline={**offline, **disturbed},
+        energy={"fault": "the meter fell off", **window},
+    )
+    curve = [{"s": 0.0, "median_ns": 1e6, "runs": 9, "frequency_mhz": 1.0, "temperature_c": 1.0}]
+    report = {"artifacts": [artifact], "environment": machine()}
+    report["sustained"] = {"curve": curve, **disturbed}
+    (found,) = read_report(report, [contender(Path("x"), "a")])
+    told_json = found.to_json()
+    assert found.verdict == told_json["single_stream"]["verdict"] == "VALID"
+    assert told_json["offline"]["verdict"] == told_json["sustained_verdict"] == "INVALID"
+    assert "other programs kept 2.0 of 2 cores busy" in told_json["offline"]["reasons"][0]
+    assert (found.energy, found.energy_fault) == (None, "the meter fell off")
+    assert [why.split(":")[0] for why in found.all_reasons] == ["sustained", "offline"]
 
 
 def test_a_report_of_something_else_is_refused() -> None:
@@ -274,12 +347,15 @@ def test_a_busy_machine_is_noticed(tmp_path: Path) -> None:
 
 
 @linux
-def test_a_throttled_process_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_throttled_process_is_noticed(tmp_path: Path, threads: int) -> None:
     done = threading.Event()
     limiter = threading.Thread(target=_limit, args=(os.getpid(), done))
     limiter.start()
     try:
-        (found,) = measure([contender(tiny.write_onnx(tmp_path), "a")], duration_s=1.0)
+        (found,) = measure(
+            [contender(tiny.write_onnx(tmp_path), "a")], threads=threads, duration_s=1.0
+        )
     finally:
         done.set()
         limiter.join()
@@ -335,15 +411,18 @@ def test_what_was_not_asked_for_is_not_measured(tmp_path: Path) -> None:
 def test_a_meter_that_fails_is_told(tmp_path: Path) -> None:
     path = tiny.write_onnx(tmp_path)
     wanted = {"energy_s": 0.1, "meter": [sys.executable, "-c", "print('none')"]}
-    with pytest.raises(EdgecutError) as error:
-        measure([contender(path, "a")], duration_s=0.1, scenarios=wanted)
-    assert error.value.code == "runtime-failed" and "could not convert" in error.value.message
+    started = time.monotonic()
+    with pytest.raises(EdgecutError, match="could not convert") as error:
+        measure([contender(path, "a")], duration_s=300.0, scenarios=wanted)
+    assert error.value.code == "runtime-failed"
+    assert time.monotonic() - started < 120, "known before anything is measured"
 
 
 def test_a_sustained_run_has_a_curve(tmp_path: Path) -> None:
     path = tiny.write_onnx(tmp_path)
     one, last = measure([contender(path, "a"), contender(path, "b")], duration_s=0.1, sustain_s=1.5)
-    assert one.sustained == ()
+    assert one.sustained == () and one.to_json()["sustained_verdict"] is None
+    assert last.to_json()["sustained_verdict"] in ("VALID", "INVALID")
     assert [round(second["s"]) for second in last.sustained] == [0, 1]
     assert all(second["runs"] > 0 and second["median_ns"] > 0 for second in last.sustained)
 
@@ -357,9 +436,9 @@ def test_an_artifact_without_ports_runs_as_its_file_says(tmp_path: Path) -> None
 def test_a_known_precision_ends_a_measurement(tmp_path: Path) -> None:
     path = tiny.write_onnx(tmp_path)
     started = time.monotonic()
-    (found,) = measure([contender(path, "a")], duration_s=300.0, precision=0.5)
+    (found,) = measure([contender(path, "a")], duration_s=300.0, precision=0.5, starts=2)
     assert time.monotonic() - started < 120
-    assert len(found.bursts_ms) >= device.MINIMUM_ROUNDS
+    assert len(found.rounds) == 2 and len(found.samples_ms) >= MIN_SAMPLES
 
 
 def test_samples_keep_their_order() -> None:
@@ -409,10 +488,27 @@ def test_a_bench_that_hangs_is_ended_with_its_children(
     assert not status.exists() or status.read_text().split()[2] == "Z"
 
 
-def test_garbage_from_the_bench_is_a_plain_error(
+def test_what_an_ended_bench_leaves_goes_with_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(asking, "device_command", lambda *_: [sys.executable, "-c", "print('?')"])
+    marker = tmp_path / "left"
+    program = (
+        "import tempfile, time\n"
+        f"open({str(marker)!r}, 'w').write(tempfile.mkdtemp())\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.setattr(asking, "device_command", lambda *_: [sys.executable, "-c", program])
+    with pytest.raises(EdgecutError, match="did not end within 2 s"):
+        measure([contender(tiny.write_onnx(tmp_path), "a")], timeout_s=2)
+    assert not Path(marker.read_text()).exists()
+
+
+@pytest.mark.parametrize("printed", ["?", "NaN", '{"artifacts": Infinity}', "[]"])
+def test_garbage_from_the_bench_is_a_plain_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, printed: str
+) -> None:
+    program = f"print({printed!r})"
+    monkeypatch.setattr(asking, "device_command", lambda *_: [sys.executable, "-c", program])
     with pytest.raises(EdgecutError) as caught:
         measure([contender(tiny.write_onnx(tmp_path), "a")])
     assert caught.value.code == "runtime-failed"
@@ -425,9 +521,9 @@ class FakeClockChild:
         self.name, self.order = name, order
         self.facts = {"warm_ns": warm_ns}
 
-    def burst(self, runs: int) -> dict[str, list[int]]:
+    def burst(self, runs: int, look: bool) -> dict[str, Any]:
         self.order.append(self.name)
-        return {"ns": [self.facts["warm_ns"]] * runs}
+        return {"ns": [self.facts["warm_ns"]] * runs, "clocks": {"look": look} if look else None}
 
 
 def test_bursts_alternate_and_last_equally_long() -> None:
@@ -463,6 +559,23 @@ def test_a_precise_enough_answer_ends_the_rounds() -> None:
     spec = {"burst_s": 0.1, "duration_s": 100.0, "pause_s": 0, "precision": 0.01}
     bursts, _ = device.interleave(children, spec, device.Watch())
     assert len(bursts) == 6, "the fewest of which the order says anything with 95 %"
+
+
+def test_what_looks_precise_still_needs_its_samples() -> None:
+    slow: Any = [FakeClockChild("a", 50_000_000, [])]  # two runs in a burst
+    spec = {"burst_s": 0.1, "duration_s": 100.0, "pause_s": 0, "precision": 0.01}
+    (bursts,) = device.interleave(slow, spec, device.Watch())
+    assert sum(len(one["ns"]) for one in bursts) == device.MINIMUM_SAMPLES
+    (share,) = device.interleave(slow, {**spec, "starts": 2}, device.Watch())
+    assert sum(len(one["ns"]) for one in share) == device.MINIMUM_SAMPLES / 2 + 1
+
+
+def test_the_clock_is_read_in_the_process_that_works() -> None:
+    children: Any = [FakeClockChild("a", 1_000_000, []), FakeClockChild("b", 1_000_000, [])]
+    watch = device.Watch()
+    spec = {"burst_s": 0.1, "duration_s": 0.5, "pause_s": 0}
+    device.interleave(children, spec, watch)
+    assert [seen["look"] for seen in watch.seen] == [True], "at most once a second"
 
 
 def test_the_half_width_of_a_median() -> None:

@@ -116,11 +116,6 @@ def test_a_busy_machine_is_told_from_lost_microseconds() -> None:
     assert "busy" in reason and "50% of the latency" in reason and "98%" in reason
 
 
-def test_a_runtime_that_hands_over_is_allowed_what_that_takes() -> None:
-    small = made_up(operator("A", 0.3), whole_ms=0.48, profiled_ms=0.48)
-    assert small.reasons and replace(small, runtime="openvino").reasons == ()
-
-
 def test_what_else_speaks_against_it_comes_first() -> None:
     doubtful = replace(made_up(operator("A", 9.0)), doubts=("the file was changed",))
     assert doubtful.reasons == ("the file was changed",) and doubtful.verdict == "INVALID"
@@ -323,6 +318,10 @@ def test_a_report_is_read() -> None:
     assert (one.index, one.kernel, one.samples_ms) == (3, "k", (1.0, 2.0))
     assert one.nodes is None and one.categories is None
     assert found.doubts == ()
+
+
+def test_more_threads_than_cores_are_doubted() -> None:
+    assert read_report(report(threads=64), NAMED).doubts == ("64 threads on 2 cores",)
 
 
 def test_another_file_and_a_spoilt_machine_are_doubted() -> None:

@@ -41,10 +41,36 @@ def test_the_interval_of_correlated_bursts_covers_the_truth() -> None:
 
 
 def test_a_summary() -> None:
-    found = statistics.summary([[1.0, 2.0, 3.0], [4.0, 100.0]])
-    assert (found.count, found.median_ms, found.outliers) == (5, 3.0, 1)
-    assert found.p90_ms == pytest.approx(61.6) and found.p99_ms == pytest.approx(96.16)
+    found = statistics.summary([[1.0, 2.0, 3.0], [4.0, 100.0], [2.5]])
+    assert (found.count, found.median_ms, found.outliers) == (6, 2.5, 1)
+    assert found.p90_ms == pytest.approx(52.0) and found.p99_ms is None
     assert statistics.summary([[1.0, 1.0, 1.0]]).outliers == 0
+
+
+def test_the_99th_percentile_takes_a_hundred_samples() -> None:
+    hundred = np.arange(100.0)
+    assert statistics.p99(hundred) == pytest.approx(98.01)
+    assert statistics.p99(hundred[:-1]) is None
+
+
+def test_the_interval_is_that_of_the_median_which_is_shown() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(50):
+        rounds = random.integers(1, 9, size=random.integers(1, 4)).tolist()
+        sizes = random.integers(1, 6, size=sum(rounds))
+        found = statistics.summary([random.lognormal(size=n).tolist() for n in sizes], rounds)
+        assert found.low_ms <= found.median_ms <= found.high_ms
+
+
+def test_starts_that_differ_widen_the_interval() -> None:
+    medians = np.concatenate([np.full(10, 9.0), np.full(10, 10.0), np.full(10, 11.0)])
+    assert statistics.interval(medians, (10, 10, 10)) == (9.0, 11.0)
+    one_start = statistics.interval(medians + np.random.default_rng(0).normal(0, 0.01, 30))
+    assert one_start[1] - one_start[0] < 2.1
+    alike = bursts(30, 5, between=0.1)
+    whole = statistics.interval(statistics.burst_medians(alike))
+    parted = statistics.interval(statistics.burst_medians(alike), (10, 10, 10))
+    assert parted[1] - parted[0] < 2 * (whole[1] - whole[0])
 
 
 def test_what_only_rises_or_falls_is_a_trend() -> None:

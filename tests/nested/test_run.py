@@ -30,7 +30,7 @@ from tests.nested.toys import DENSE, RECIPE, SCHEDULE, SIZE, TREE, scheduled, wr
 
 FILES = {
     *("recipe.toml", "categories.toml", "log.json", "curves.png", "metrics.json"),
-    *("weights.safetensors", "model.onnx"),
+    *("weights.safetensors", "model.onnx", "times.json"),
 }
 SPECIALIST = replace(RECIPE, network=DENSE)
 
@@ -69,6 +69,9 @@ def test_the_folder(whole: Trained) -> None:
     assert names(whole.folder) == FILES
     log = json.loads((whole.folder / "log.json").read_text())
     assert [set(entry) for entry in log] == [{"epoch", "loss", "val_top1"}] * SCHEDULE.epochs
+    times = json.loads((whole.folder / "times.json").read_text())
+    assert [entry["epoch"] for entry in times] == [entry["epoch"] for entry in log]
+    assert all(entry["seconds"] >= 0 for entry in times)
     with Image.open(whole.folder / "curves.png") as picture:
         assert picture.format == "PNG"
 
@@ -80,8 +83,8 @@ def test_the_metrics(whole: Trained) -> None:
     assert metrics["images"] == {"test": 10, "train": 29, "val": 10}
     assert set(metrics["splits"]) == {"test", "val"}
     assert set(metrics["splits"]["test"]["by_category"]) == set(TREE.names)
-    last = json.loads((whole.folder / "log.json").read_text())[-1]
-    assert metrics["splits"]["val"]["top1"] == round(last["val_top1"], 5)
+    assert metrics["curve"] == json.loads((whole.folder / "log.json").read_text())
+    assert metrics["splits"]["val"]["top1"] == round(metrics["curve"][-1]["val_top1"], 5)
 
 
 def test_what_was_skipped_is_reported(whole: Trained) -> None:
@@ -159,8 +162,18 @@ def test_killed_and_gone_on_with(whole: Trained, data: Path, tmp_path: Path) -> 
     assert (child.returncode, child.stderr.split("\n")) == (0, [f"  {s}" for s in stages] + [""])
     assert json.loads(child.stdout) == whole.metrics
     assert names(out) == FILES
-    for name in FILES:
+    for name in FILES - {"times.json"}:
         assert (out / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+def test_an_epoch_that_comes_again_is_timed_once(tmp_path: Path) -> None:
+    path = tmp_path / "times.json"
+    for epoch, seconds in ((1.0, 5.0), (2.0, 6.0), (2.0, 3.04)):
+        run._keep_time(path, epoch, seconds)
+    assert json.loads(path.read_text()) == [
+        {"epoch": 1.0, "seconds": 5.0},
+        {"epoch": 2.0, "seconds": 3.0},
+    ]
 
 
 def test_a_finished_run_is_not_trained_again(

@@ -127,3 +127,20 @@ def test_a_level_without_a_stage() -> None:
 def test_a_flat_tree_needs_one_stage() -> None:
     flat = Taxonomy.flat(["a", "b"])
     assert network(flat, replace(NESTED, stages=(STAGE,)))(images()).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("gains", "code", "said"),
+    [
+        (torch.ones(1, 5), "wrong-gains", "(1, 5)"),
+        (torch.ones(1, 7), "wrong-gains", "(1, 7)"),
+        (torch.ones(6), "wrong-gains", "(6,)"),
+        (torch.ones(3, 6), "wrong-gains", "(2, 6)"),
+        (torch.tensor([[1.0, 1, -0.5, 1, 1, 1]]), "bad-gain", "-0.5 is no gain for 'cat'"),
+        (torch.tensor([[1.0, 1, 1, 1, 1, torch.nan]]), "bad-gain", "'person'"),
+    ],
+)
+def test_bad_gains(gains: torch.Tensor, code: str, said: str) -> None:
+    with pytest.raises(EdgecutError) as caught:
+        nested()(images(2), gains)
+    assert caught.value.code == code and said in caught.value.message

@@ -326,6 +326,8 @@ def test_the_rate_warms_up_and_falls_to_nothing() -> None:
     assert 0 < rates[0] < 0.01
     assert rates[:20] == sorted(rates[:20]) and rates[20:] == sorted(rates[20:], reverse=True)
     assert rates[20] == max(rates) == pytest.approx(0.4)
+    # Nor does it go beyond between these.
+    assert training.learning_rate(schedule, 1.999) == 0.4
     assert rates[60] == pytest.approx(0.2)
     assert rates[100] == pytest.approx(0.0)
     warm = replace(schedule, warmup_epochs=10.0)

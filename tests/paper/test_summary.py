@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.paper.comparisons import means
+from benchmarks.paper.deployed import KINDS
 from benchmarks.paper.signals import OURS
-from benchmarks.paper.summary import figures, means
+from benchmarks.paper.summary import UNKNOWN, figures
 
 TOLD = {"base": "resnet", "data": "toy"}
 
@@ -26,27 +28,25 @@ def row(kind: str, **known: Any) -> dict[str, Any]:
 
 
 def int8(runtime: str, same: float) -> dict[str, Any]:
-    top1 = {"top1": 0.9, "top1_float": 0.91}
-    return {**TOLD, "runtime": runtime, "scheme": "int8", "same_as_float": same, **top1}
+    told = {"runtime": runtime, "scheme": "int8", "top1": 0.9, "top1_float": 0.91}
+    agreement = {"same_as_float": same, "same_as_float_everywhere": 0.9, "same_as_full": 0.999}
+    return {**TOLD, **told, **agreement}
+
+
+def timed(kind: tuple[str, str], value: float, verdict: str = "VALID") -> dict[str, Any]:
+    told = {"runtime": kind[0], "scheme": kind[1], "verdict": verdict}
+    return {**TOLD, **told, "realisation": value}
 
 
 def results(**parts: Any) -> dict[str, Any]:
     """Results in which everything that was asked is reached, but for the given parts."""
-    rows = parts.get("rows", [row("leaf"), row("list", top1_full=0.81, top1_dense=0.81)])
+    leaf = row("leaf", auroc_full=0.9, auroc_dense=0.9)
+    rows = parts.get("rows", [leaf, row("list", top1_full=0.81, top1_dense=0.81)])
     change = {"mean": 0.04, "low": 0.01, "high": 0.07}
     told: dict[str, Any] = {
         "rows": rows,
         "full": [{**TOLD, "top1_full": 0.9, "top1_dense": 0.9}],
-        "int8": [
-            {
-                **TOLD,
-                "runtime": "LiteRT",
-                "scheme": "int8",
-                "same_as_float": 0.995,
-                "top1": 0.9,
-                "top1_float": 0.9,
-            }
-        ],
+        "int8": [int8("LiteRT", 0.995)],
         "attention_best": [
             {
                 **TOLD,
@@ -58,23 +58,23 @@ def results(**parts: Any) -> dict[str, Any]:
             }
         ],
         "attention_checks": [{**TOLD, "neutral_error": 0.0, "signal_error": 0.0}],
-        "latency": [
-            {
-                **TOLD,
-                "runtime": "LiteRT",
-                "scheme": "int8",
-                "realisation": 0.9,
-                "verdict": "VALID",
-            }
-        ],
+        "latency": [timed(kind, 0.9) for kind in KINDS],
         "default": {"cifar10_test": {"top1_of_ten": 0.9}, "macs": 6e7},
         **parts,
     }
     return {**told, "averages": means(rows)}
 
 
+SAME = {"top1_full": 0.81, "top1_dense": 0.81}
+
+
+def figure(what: str, **parts: Any) -> dict[str, Any]:
+    (found,) = (one for one in figures(results(**parts)) if one["figure"].startswith(what))
+    return found
+
+
 def unmet(**parts: Any) -> list[str]:
-    return [figure["figure"] for figure in figures(results(**parts)) if not figure["met"]]
+    return [one["figure"] for one in figures(results(**parts)) if not one["met"]]
 
 
 def test_all_seven_figures_are_told_and_met() -> None:
@@ -87,20 +87,25 @@ def test_who_meets_a_figure_is_told() -> None:
     found = figures(
         results(full=[{**TOLD, "top1_full": 0.9, "top1_dense": 0.9}, {**other, "top1_full": 0.8}])
     )
-    (full,) = (figure for figure in found if figure["figure"].startswith("top-1 of the full"))
+    (full,) = (one for one in found if one["figure"].startswith("top-1 of the full"))
     assert (full["met"], full["met_by"]) == (False, ["toy-resnet"])
 
 
 @pytest.mark.parametrize(
     ("parts", "what"),
     [
-        ({"rows": [row("leaf", macs_excluded=0.84), row("list")]}, None),
-        ({"rows": [row("leaf", macs_excluded=0.84)]}, "most parameters"),
-        ({"rows": [row("leaf", parameters_vs_dense=0.5)]}, "average over"),
+        ({"rows": [row("list", macs_excluded=0.84, **SAME), row("list", **SAME)]}, None),
+        ({"rows": [row("list", macs_excluded=0.84, **SAME)]}, "most parameters"),
+        ({"rows": [row("list", parameters_vs_dense=0.5, **SAME)]}, "average over"),
         ({"rows": [row("list", top1_full=0.80, top1_dense=0.81)]}, "average over"),
+        ({"rows": [row("leaf", auroc_full=0.80, auroc_dense=0.81)]}, "average over"),
+        ({"rows": [row("leaf")]}, "average over"),  # of which nothing is known
         ({"full": [{**TOLD, "top1_full": 0.89, "top1_dense": 0.9}]}, "top-1 of the full"),
-        ({"rows": [row("list", error=2e-5)]}, "cut against full"),
+        ({"rows": [row("list", error=2e-5, **SAME)]}, "cut against full"),
         ({"int8": [int8("OpenVINO", 0.98)]}, "cut against full"),
+        ({"int8": []}, "cut against full"),
+        ({"attention_best": []}, "attention"),
+        ({"latency": []}, "realisation"),
         ({"attention_checks": [{**TOLD, "neutral_error": 1e-3, "signal_error": 0.0}]}, "attention"),
         ({"attention_checks": [{**TOLD, "neutral_error": 0.0, "signal_error": 0.1}]}, "attention"),
         ({"default": {"cifar10_test": {"top1_of_ten": 0.87}, "macs": 6e7}}, "embedded default"),
@@ -112,25 +117,41 @@ def test_a_figure_that_is_not_reached_is_told(parts: dict[str, Any], what: str |
     assert all(name.startswith(str(what)) for name in missed)
 
 
-def test_realisation_is_the_median_of_each_runtime() -> None:
-    def timed(runtime: str, value: float) -> dict[str, Any]:
-        told = {"runtime": runtime, "scheme": "int8", "verdict": "VALID"}
-        return {**TOLD, **told, "realisation": value}
-
-    rows = [timed("LiteRT", v) for v in (0.1, 0.9, 0.95)]
-    assert unmet(latency=rows) == []
-    missed = unmet(latency=[*rows, timed("OpenVINO", 0.7)])
+def test_realisation_is_the_median_of_each_runtime_and_scheme() -> None:
+    first, *others = KINDS
+    rows = [timed(kind, 0.9) for kind in others]
+    good = [*rows, *(timed(first, value) for value in (0.1, 0.9, 0.95))]
+    assert unmet(latency=good) == []
+    assert "LiteRT float32 0.90 (least 0.10; 3 of 3 valid)" in str(
+        figure("realisation", latency=good)["reached"]
+    )
+    missed = unmet(latency=[*rows, timed(first, 0.7)])
     assert len(missed) == 1 and missed[0].startswith("realisation")
 
 
-def test_points_against_dense_are_of_top1_or_of_auroc() -> None:
-    rows = [
-        row("leaf", auroc_full=0.9, auroc_dense=0.8),
-        row("list", top1_full=0.5, top1_dense=0.9),
-        row("list"),
-    ]
-    found = {one["over"]: one["points_vs_dense"] for one in means(rows)}
-    assert found == pytest.approx({"leaf": 0.1, "list": -0.4, "kinds alike": -0.15, "all": -0.15})
+def test_realisation_is_judged_by_valid_measurements_alone() -> None:
+    first, *others = KINDS
+    rows = [timed(kind, 0.9) for kind in others]
+    assert unmet(latency=[*rows, timed(first, 0.9), timed(first, 0.1, "INVALID")]) == []
+    found = figure("realisation", latency=[*rows, timed(first, 9.0, "INVALID")])
+    assert (found["met"], found["met_by"]) == (False, [])
+    assert f"LiteRT float32 {UNKNOWN} (0 of 1 valid)" in found["reached"]["toy-resnet"]
+    missing = figure("realisation", latency=rows)
+    assert not missing["met"] and f"{UNKNOWN} (0 of 0 valid)" in missing["reached"]["toy-resnet"]
+
+
+def test_a_subject_that_was_not_measured_does_not_meet_a_figure() -> None:
+    other = {**TOLD, "base": "other"}
+    full = [{**one, "top1_full": 0.9, "top1_dense": 0.9} for one in (TOLD, other)]
+    for what in ("realisation", "attention", "most parameters", "cut against"):
+        found = figure(what, full=full)
+        assert (found["met"], found["met_by"]) == (False, ["toy-resnet"])
+        assert found["reached"]["toy-other"] == UNKNOWN
+
+
+def test_int8_is_told_on_all_images_too_and_beside_the_full_network() -> None:
+    told = figure("cut against", int8=[int8("LiteRT", 0.98974)])["reached"]["toy-resnet"]
+    assert "98.97 %" in told and "90.00 % on all test images" in told and "99.90 %" in told
 
 
 def test_results_of_which_nothing_is_known_are_left_out() -> None:

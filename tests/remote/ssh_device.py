@@ -50,13 +50,15 @@ class Device:
         return sorted(path.name for path in self.temporary.iterdir())
 
     def processes(self) -> dict[int, str]:
-        """What runs there: the command lines of the processes that have the temporary folder."""
-        mark = f"TMPDIR={self.temporary}".encode()
+        """What runs there: the command lines of the processes with that temporary folder, or one
+        in it.
+        """
+        mark = f"\0TMPDIR={self.temporary}".encode()
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    if mark in b"\0" + (entry / "environ").read_bytes():
                         words = (entry / "cmdline").read_bytes().split(b"\0")
                         if line := b" ".join(words).decode(errors="replace"):
                             found[int(entry.name)] = line

@@ -11,6 +11,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -217,6 +218,15 @@ def test_no_room_on_the_device(start: Start, tmp_path: Path, monkeypatch: Any) -
         subprocess.run(["umount", str(device.temporary)], check=True)
 
 
+def test_a_report_that_is_too_long(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark_module, "most_bytes", lambda spec: 100)
+    error = refused("bad-report", tmp_path)
+    assert "bytes, too many" in error.message and "--precision" in str(error.hint)
+    assert device.is_clean()
+
+
 # One at a time.
 
 
@@ -303,9 +313,14 @@ def test_a_connection_lost_while_copying_is_made_again(start: Start, tmp_path: P
     assert wait_until(device.is_clean, within_s=SOON_S)
 
 
-def test_a_connection_lost_every_time_is_given_up(start: Start, tmp_path: Path) -> None:
+def test_a_connection_lost_every_time_is_given_up(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device = start(ssh_device.filter_input(tmp_path, CUT_OFF.format(times=99)))
-    assert "lost while copying" in refused("device-lost", tmp_path).message
+    stop, waited = threading.Event(), list[float]()
+    monkeypatch.setattr(stop, "wait", waited.append)
+    assert "lost while copying" in refused("device-lost", tmp_path, stop=stop).message
+    assert waited == [0.1, 0.2]  # before each of the two further tries, and not after the last
     assert (tmp_path / "cut").read_text() == "xxx"
     assert wait_until(device.is_clean, within_s=SOON_S)
 
@@ -317,7 +332,7 @@ def test_several_measurements_in_one_session(device: Device, tmp_path: Path) -> 
     told: list[tuple[str, int, int]] = []
     several = job(tmp_path, times=2, seconds=0.1)
     first, second = bench_on(several, timeout_s=60, tell=lambda *what: told.append(what))
-    assert first["artifacts"][0]["sha256"] == second["artifacts"][0]["sha256"]
+    assert first["artifacts"][0]["sha256_after"] == second["artifacts"][0]["sha256_after"]
     measured = [what for what in told if what[0] == "device: measure"]
     assert measured == [("device: measure", done, 2) for done in range(3)]
     assert device.is_clean()
@@ -400,6 +415,31 @@ def test_another_thread_may_stop_it(device: Device, tmp_path: Path) -> None:
     thread = interrupting(device, stop.set)
     refused("stopped", tmp_path, seconds=120, stop=stop)
     thread.join()
+    assert device.is_clean()
+
+
+def test_signals_that_come_together_leave_nothing_behind(device: Device, tmp_path: Path) -> None:
+    """As when systemd ends a session."""
+
+    def end() -> None:
+        (pid,) = (p for p, line in device.processes().items() if "sys.stdin.buffer" in line)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+            os.kill(pid, number)
+
+    thread = interrupting(device, end)
+    refused("device-lost", tmp_path, seconds=120)
+    thread.join()
+    assert wait_until(device.is_clean, within_s=SOON_S) and not device.lock.exists()
+
+
+def test_what_the_measurement_made_goes_with_it(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed while it has a temporary folder, as for OpenVINO's cache."""
+    hanging = tmp_path / "hanging.py"
+    hanging.write_text("import tempfile, time\ntempfile.mkdtemp()\ntime.sleep(60)\n")
+    monkeypatch.setattr(benchmark_module, "device_script", SimpleNamespace(__file__=hanging))
+    refused("device-late", tmp_path, timeout_s=2)
     assert device.is_clean()
 
 
@@ -487,6 +527,13 @@ def test_a_device_that_does_not_keep_to_what_was_agreed(
     assert "\x1b" not in error.message
 
 
+def test_what_a_device_says_of_its_end_steers_no_terminal() -> None:
+    nothing: Any = None
+    there = session_module.Session("pi", nothing, nothing)
+    answer = {"is": "failed", "code": "\x1b[2J", "size": 1, "stderr": "\x1b[2J"}
+    assert "\x1b" not in there._failed(answer, 1.0).message
+
+
 def test_endless_noise_is_given_up(start: Start, tmp_path: Path) -> None:
     start("ForceCommand exec yes")
     assert "did not answer as agreed" in refused("device-lost", tmp_path).message
@@ -518,6 +565,10 @@ while True: out.write(b'{"is": "alive"}\\n'); out.flush(); time.sleep(0.1)"""
         {"destination": "$(touch x)@host"},
         {"destination": "host\n"},
         {"destination": ""},
+        {"destination": "host\"x'$(touch x)'"},
+        {"destination": "pi'x'@host"},
+        {"destination": "pi`touch x`@host"},
+        {"destination": "pi@host|x"},
         {"python": "-c"},
         {"python": ""},
         {"python": "a\nb"},
@@ -525,7 +576,23 @@ while True: out.write(b'{"is": "alive"}\\n'); out.flush(); time.sleep(0.1)"""
         {"options": ("LocalCommand=touch x",)},
         {"options": ("StrictHostKeyChecking=no",)},
         {"options": ("Port",)},
+        {"options": ("Port=",)},
         {"options": ("Port=22\nProxyCommand=x",)},
+        {"options": ("ProxyJump=gate", "HostName=\"x'$(touch x)'\"")},
+        {"options": ("HostName=x;touch",)},
+        {"options": ("HostName=-x",)},
+        {"options": ("HostKeyAlias=`touch`",)},
+        {"options": ("User=x|touch",)},
+        {"options": ("User=-x",)},
+        {"options": ("ProxyJump=gate,-oProxyCommand=x",)},
+        {"options": ("ProxyJump=pi@gate$(touch)",)},
+        {"options": ("Port=22 x",)},
+        {"options": ("UserKnownHostsFile=~/a ~/b",)},
+        {"options": ('IdentityFile="~/a" x',)},
+        {"options": ("IdentityFile=$(touch)",)},
+        {"options": ("IdentityFile=a{b}",)},
+        {"options": ("IdentityFile= a",)},
+        {"options": ("CertificateFile=a\\b",)},
     ],
 )
 def test_what_is_no_device(wrong: dict[str, Any]) -> None:
@@ -542,6 +609,31 @@ def test_what_is_a_device(destination: str) -> None:
     remote = Remote(destination=destination)
     assert remote.name == destination
     assert remote.ssh()[-2:] == ["--", destination]
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("HostName=%h.local", "HostName=%h.local"),
+        (
+            "proxyjump=me@gate:22,ssh://b@[fe80::1%eth0]",
+            "proxyjump=me@gate:22,ssh://b@[fe80::1%eth0]",
+        ),
+        ("KexAlgorithms=+a,b@openssh.com", "KexAlgorithms=+a,b@openssh.com"),
+        ("IdentityFile=~/my keys/id", 'IdentityFile="~/my keys/id"'),
+    ],
+)
+def test_what_a_device_may_say_to_ssh(option: str, word: str) -> None:
+    assert word in Remote(destination="pi", options=(option,)).ssh()
+
+
+def test_a_key_in_a_folder_with_a_blank(device: Device, tmp_path: Path) -> None:
+    folder = tmp_path / "my keys"
+    folder.mkdir()
+    (folder / "id").write_bytes((tmp_path / "key").read_bytes())
+    (folder / "id").chmod(0o600)
+    (tmp_path / "key").unlink()
+    assert bench(tmp_path, remote(options=(f"IdentityFile={folder}/id",)))["artifacts"]
 
 
 def test_the_python_there_is_no_shell_text(device: Device, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgecut.errors import EdgecutError
-from edgecut.remote.untrusted import printable, read_json
+from edgecut.remote.untrusted import most_bytes, printable, read_json
 
 
 def test_what_is_sound_is_read() -> None:
@@ -34,6 +34,16 @@ def test_what_is_not_is_refused(content: bytes) -> None:
     with pytest.raises(EdgecutError, match="pi did not send a report: ") as caught:
         read_json(content, where="pi")
     assert caught.value.code == "bad-report"
+
+
+def test_what_is_measured_for_longer_may_tell_more() -> None:
+    """A pair that takes 0.1 ms a run, for ten minutes: twelve million samples."""
+
+    def most(seconds: float, artifacts: int) -> int:
+        return most_bytes({"artifacts": [{}] * artifacts, "duration_s": seconds})
+
+    assert most(600, 2) > 12_000_000 * len("100000, ")
+    assert 64 << 20 < most(5, 2) < most(600, 2) < most(3600, 99) == 1 << 30
 
 
 def test_what_steers_a_terminal_does_not_get_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,15 @@ STATE = {"before": MOMENT, "during": [], "after": MOMENT}
 ENVIRONMENT = {"cpu": "Cortex-A72", "cores": 4, "governor": "powersave", "container": None}
 
 
-def bundle(folder: Path, name: str = "toy", keep: tuple[str, ...] = ("person", "car")) -> Path:
+def bundle(
+    folder: Path,
+    name: str = "toy",
+    keep: tuple[str, ...] = ("person", "car"),
+    uncounted: Sequence[str] = (),
+) -> Path:
     """A folder with a manifest and a report."""
-    cost = {"parameters": 4000, "macs": 8_000_000, "weight_bytes": 16_000, "uncounted": []}
+    cost: dict[str, Any] = {"parameters": 4000, "macs": 8_000_000, "weight_bytes": 16_000}
+    cost |= {"uncounted": list(uncounted)}
     half = {key: value // 2 if isinstance(value, int) else value for key, value in cost.items()}
     verification = {"metric": "sqnr-db", "worst": 31.5, "passed": True}
     report = {

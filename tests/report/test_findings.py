@@ -41,11 +41,11 @@ def test_everything(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_told_with_its_command(tmp_path: Path) -> None:
     found = gather(made_up.bundle(tmp_path))
-    assert [text.partition(": ")[2].split()[1] for text in found.missing] == [
-        "bench",
-        "profile",
-        "evaluate",
-    ]
+    assert found.missing == (
+        f"latency: not measured: edgecut bench {tmp_path}",
+        f"where the time goes: not measured: edgecut profile {tmp_path}",
+        f"accuracy: not measured: edgecut evaluate {tmp_path} --samples or --coco",
+    )
     assert found.accuracy_points() == []
 
 
@@ -55,6 +55,8 @@ def test_records_of_an_earlier_build_draw_nothing_new(tmp_path: Path) -> None:
     found = gather(folder)
     assert all(bench.stale for bench in found.benches) and not found.profiles
     assert len(found.missing) == 3 and found.accuracy_points() == []
+    again = f"measured, but before the last build: edgecut profile {folder}"
+    assert found.missing[1] == f"where the time goes: {again}"
 
 
 def test_reasons_of_one_kind_are_told_once(tmp_path: Path) -> None:
@@ -63,7 +65,29 @@ def test_reasons_of_one_kind_are_told_once(tmp_path: Path) -> None:
     rows = [made_up.row(f"{n}.tflite", "cut", 1.0, reasons=[busy[n]]) for n in range(3)]
     records.keep(tmp_path, "bench", made_up.bench(*rows))
     (bench,) = gather(tmp_path).benches
-    assert bench.reasons == (f"3 of 3, at worst: {busy[2]}",) and bench.verdict == "INVALID"
+    assert bench.reasons == (f"3 of 3, for example: {busy[0]}",) and bench.verdict == "INVALID"
+
+
+def test_rows_are_counted_and_not_their_reasons(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    twice = ["0.1 ms: only 5 samples", "0.2 ms: only 5 samples", "it was hot"]
+    rows = (made_up.row("a", "cut", 1.0, reasons=twice), made_up.row("b", "cut", 1.0))
+    records.keep(tmp_path, "bench", made_up.bench(*rows))
+    (bench,) = gather(tmp_path).benches
+    assert bench.reasons == (f"1 of 2, for example: {twice[0]}", "1 of 2: it was hot")
+
+
+def test_a_profile_says_where_it_was_taken(tmp_path: Path) -> None:
+    made_up.bundle(tmp_path)
+    records.keep(tmp_path, "profile", made_up.profile())
+    found = gather(tmp_path)
+    (profile,) = found.profiles
+    assert found.where(profile) == "Cortex-A72" and found.elsewhere(profile) == ""
+    assert found.to_json()["profiles"][0]["environment"] == made_up.ENVIRONMENT
+    records.keep(tmp_path, "bench", made_up.bench(), device="pi")
+    assert gather(tmp_path).elsewhere(profile) == "device this machine and pi"
+    records.keep(tmp_path, "bench", made_up.bench())
+    assert gather(tmp_path).elsewhere(profile) == ""
 
 
 def test_a_valid_artifact_is_better_than_a_fast_one(tmp_path: Path) -> None:
@@ -117,6 +141,9 @@ def test_a_record_that_cannot_be_drawn(
         lambda report: report.update(refusals=["x"]),
         lambda report: report["cost"].pop("cut"),
         lambda report: report["cost"]["cut"].update(macs="many"),
+        lambda report: report["cost"]["cut"].update(macs=1.5),
+        lambda report: report["cost"]["cut"].update(uncounted=None),
+        lambda report: report["artifacts"][0]["verification"].update(worst="nan"),
     ],
 )
 def test_a_build_that_cannot_be_told(
@@ -129,6 +156,15 @@ def test_a_build_that_cannot_be_told(
     with pytest.raises(EdgecutError) as error:
         gather(tmp_path)
     assert error.value.code == "bad-record" and str(path) in error.value.message
+
+
+def test_the_file_that_lacks_something_is_named(tmp_path: Path) -> None:
+    path = made_up.bundle(tmp_path) / "manifest.json"
+    path.write_text('{"schema": "edgecut.manifest/1", "name": "toy"}')
+    with pytest.raises(EdgecutError) as error:
+        gather(tmp_path)
+    assert error.value.code == "bad-record"
+    assert error.value.message == f"{path} is no manifest of a build: it lacks 'source_sha256'"
 
 
 @pytest.mark.parametrize("name", ["operators", "explained", "artifact"])

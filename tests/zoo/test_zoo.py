@@ -1,0 +1,79 @@
+"""The zoo's judges on a few heads, and whether they would notice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from benchmarks.zoo import judging, tables
+from benchmarks.zoo.leftovers import leftovers
+from edgecut.network import Network
+from tests.graphs import conv_weights, network_of
+
+pytest.importorskip("onnxscript", reason="needs the package onnxscript, which is not here")
+
+FAMILIES = ("yolo_v8", "ssd", "crnn")
+
+
+def heads() -> list[object]:
+    from benchmarks.zoo.subjects import subjects
+
+    return [subject for subject in subjects() if subject.name in FAMILIES]
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, object]:
+    judged = [judging.judged(subject, 2) for subject in heads()]  # type: ignore[arg-type]
+    return {
+        "models": [model for model, _ in judged],
+        "rows": [row for _, rows in judged for row in rows],
+    }
+
+
+def test_every_head_is_cut_exactly_and_leaves_nothing_over(results: dict[str, object]) -> None:
+    models, rows = results["models"], results["rows"]
+    assert [model["model"] for model in models] == list(FAMILIES)  # type: ignore[attr-defined]
+    assert all(row["exact"] for row in rows)  # type: ignore[attr-defined]
+    assert not any(model["missed"] for model in models)  # type: ignore[attr-defined]
+    reasons = {row["model"]: row["refusals"] for row in rows}  # type: ignore[attr-defined]
+    assert not reasons["yolo_v8"] and "Softmax over axis 2" in reasons["ssd"][0]
+
+
+def test_the_table_has_a_line_for_each_model(results: dict[str, object]) -> None:
+    lines = tables.lines(results)
+    assert [line[0] for line in lines] == list(FAMILIES)
+    assert all(len(line) == len(tables.COLUMNS) for line in lines)
+    assert "3 models, 6 cuts. Every cut exact: 3 models." in tables.summary(results)
+
+
+def half_read() -> Network:
+    """A convolution of which only half is read: the other half is left over."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="stem"),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "v"], ["y"], name="head"),
+    ]
+    head = conv_weights(4, 6, 1, 1)
+    head[:, 3:] = 0
+    weights = {"w": conv_weights(6, 3, 1, 1), "v": head}
+    return network_of(nodes, inputs={"x": (1, 3, 4, 4)}, outputs=["y"], weights=weights)
+
+
+def test_what_is_left_over_is_found() -> None:
+    assert leftovers(half_read()) == ["stem[3]", "stem[4]", "stem[5]"]
+
+
+def test_a_cut_that_gives_other_numbers_is_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = heads()[0]
+    outputs = judging._outputs
+    calls = iter(range(100))
+
+    def off(*arguments: object, optimised: bool) -> dict[str, np.ndarray]:
+        scale = 1.0 if next(calls) < 2 else 1.0001  # the first two are the full network's
+        found = outputs(*arguments, optimised=optimised)  # type: ignore[arg-type]
+        return {name: value * np.float32(scale) for name, value in found.items()}
+
+    monkeypatch.setattr(judging, "_outputs", off)
+    model, rows = judging.judged(subject, 1)  # type: ignore[arg-type]
+    assert model["exact"] == 0 and not rows[0]["exact"]
