@@ -243,12 +243,42 @@ def _zoo(data: dict[str, Any]) -> str:
     return f"{_table(title, list(COLUMNS), lines(data))}\n\n{summary(data)}"
 
 
+def _mutation(data: dict[str, Any]) -> str:
+    by_file: dict[str, list[dict[str, Any]]] = {}
+    for row in data["rows"]:
+        by_file.setdefault(row["path"], []).append(row)
+    rows = [
+        [
+            path,
+            str(len(own)),
+            str(sum(row["noticed"] for row in own)),
+            "; ".join(f"{r['line']}: {r['change']}" for r in own if not r["noticed"]),
+        ]
+        for path, own in by_file.items()
+    ]
+    title = "The cut broken on purpose, one place at a time, and whether its tests notice"
+    return _table(title, ["file", "mutants", "noticed", "not noticed, by line"], rows)
+
+
+def _hostile(data: dict[str, Any]) -> str:
+    kinds = ("right", "error", "wrong", "traceback", "crash", "hang")
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in data["rows"]:
+        own = counts.setdefault((row["file"], row["level"]), dict.fromkeys(kinds, 0))
+        own[row["kind"]] += row["count"]
+    rows = [[*place, *(str(own[kind]) for kind in kinds)] for place, own in counts.items()]
+    title = "Damaged files: a cut that is right, a clean error, or what must not be"
+    return _table(title, ["file", "changed", *kinds], rows)
+
+
 TABLES = {
     "paper": _paper,
     "detectors": _detectors,
     "latency": _latency,
     "exactness": _exactness,
     "zoo": _zoo,
+    "mutation": _mutation,
+    "hostile": _hostile,
     "drift": _drift,
     "everyday": _everyday,
     "synthetic": _synthetic,

@@ -11,6 +11,7 @@ from edgecut.cost import Cost, cost
 from edgecut.demand import Demand, Refusal, demand
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
+from edgecut.ops.region import Region
 from edgecut.passes.narrow import narrow
 from edgecut.scores import EXACT, OTHER, RENORMALISE, masked, renormalised, wanted_of, with_other
 
@@ -27,17 +28,23 @@ class Cut:
     cut: Cost
 
 
-def cut(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tuple[Network, Cut]:
-    """The sub-network for these categories, in the full network's slot order, and what it saved.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a keep-list asks for: the network as its scores are meant, and what of its outputs."""
 
-    ``keep`` may name parents and exclude: ``edgecut.keep`` has the table; ``edgecut.scores`` has
-    that of ``scores``.
+    network: Network
+    categories: CategoryMap
+    kept: tuple[int, ...]
+    wanted: dict[str, Region]
+
+
+def asked(network: Network, keep: Sequence[str], scores: str) -> Asked:
+    """What a keep-list asks for of a network.
 
     Raises:
-        EdgecutError: ``no-categories``, ``no-attention`` where no gain is left, ``no-softmax``, or
-            what ``CategoryMap.indices`` raises.
+        EdgecutError: ``no-categories``, ``no-softmax``, or what ``CategoryMap.indices`` raises.
     """
-    full, categories = network, categories_of(network)
+    categories = categories_of(network)
     kept = categories.indices(keep, where=network.name)
     wanted = wanted_of(categories, kept)
     if wanted and scores == RENORMALISE:
@@ -45,22 +52,36 @@ def cut(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tuple[
     if wanted and scores == OTHER:
         network, categories = with_other(network, categories, kept)
         wanted = wanted_of(categories, kept)
-    need = demand(network, wanted)
-    gains = _gains_of(network, need)
-    small = narrow(network, need, wanted, inputs=[gains.input] if gains else [])
+    return Asked(network=network, categories=categories, kept=kept, wanted=wanted)
+
+
+def cut(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tuple[Network, Cut]:
+    """The sub-network for these categories, in the full network's slot order, and what it saved.
+
+    ``keep`` may name parents and exclude: ``edgecut.keep`` has the table; ``edgecut.scores`` has
+    that of ``scores``.
+
+    Raises:
+        EdgecutError: ``no-attention`` where no gain is left, or what ``asked`` raises.
+    """
+    task = asked(network, keep, scores)
+    categories, wanted = task.categories, task.wanted
+    need = demand(task.network, wanted)
+    gains = _gains_of(task.network, need)
+    small = narrow(task.network, need, wanted, inputs=[gains.input] if gains else [])
     small = small.evolve(
-        small.model, "cut", categories=categories.restricted(kept), attention=gains
+        small.model, "cut", categories=categories.restricted(task.kept), attention=gains
     )
     return small, Cut(
-        keep=tuple(categories.names[i] for i in kept),
+        keep=tuple(categories.names[i] for i in task.kept),
         scores=scores,
         selection={
-            entry.output: (entry.axis, entry.kept(kept))
+            entry.output: (entry.axis, entry.kept(task.kept))
             for entry in categories.outputs
             if entry.output in wanted
         },
         refusals=need.refusals,
-        full=cost(full),
+        full=cost(network),
         cut=cost(small),
     )
 
@@ -69,14 +90,13 @@ def reference(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> 
     """The full network of which a cut gives the kept slots: under such scores, its numbers.
 
     Raises:
-        EdgecutError: as ``cut``.
+        EdgecutError: as ``asked``.
     """
-    categories = categories_of(network)
-    kept = categories.indices(keep, where=network.name)
-    wanted = wanted_of(categories, kept)
-    if wanted and scores == RENORMALISE:
-        return masked(network, wanted)
-    return with_other(network, categories, kept)[0] if wanted and scores == OTHER else network
+    if scores == RENORMALISE:
+        categories = categories_of(network)
+        wanted = wanted_of(categories, categories.indices(keep, where=network.name))
+        return masked(network, wanted) if wanted else network
+    return asked(network, keep, scores).network
 
 
 def _gains_of(network: Network, need: Demand) -> Attention | None:

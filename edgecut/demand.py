@@ -39,19 +39,22 @@ class Demand:
     refusals: tuple[Refusal, ...]
 
 
-def demand(network: Network, wanted: Mapping[str, Region]) -> Demand:
+def demand(network: Network, wanted: Mapping[str, Region | None]) -> Demand:
     """What the network must still compute to give the wanted regions of its outputs.
 
     Args:
         network: any network; it is not changed.
-        wanted: output name -> region. An output that is not named is needed whole.
+        wanted: output name -> region, None for nothing of it. An output that is not named is
+            needed whole.
     """
     graph = network.model.graph
     regions: dict[str, Region] = {}
     flows: dict[str, Flow] = {}
     refusals: list[Refusal] = []
     for output in graph.outputs:
-        _need(regions, output, wanted.get(str(output.name), WHOLE))
+        region = wanted.get(str(output.name), WHOLE)
+        if region is not None:
+            _need(regions, output, region)
     for node in reversed(list(graph)):
         wishes = [regions.get(str(output.name)) for output in node.outputs]
         if all(wish is None for wish in wishes):

@@ -18,7 +18,7 @@ from edgecut.artifact import Artifact
 from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
 from edgecut.measure.environment import machine, remarks, state
-from edgecut.measure.latency import limit_s, spec_of
+from edgecut.measure.latency import STARTS, limit_s, spec_of
 from edgecut.measure.measurement import Measurement, read_report
 from edgecut.measure.peak import Probe
 from edgecut.opened import open_bundle
@@ -52,6 +52,7 @@ def bench(
     model: str | None = None,
     threads: Sequence[int] | None = None,
     duration_s: float = 5.0,
+    starts: int = STARTS,
     precision: float | None = None,
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
@@ -74,6 +75,7 @@ def bench(
         threads: where it is None, what the inventory says, or else one; says nothing to a device
             that ``has_threads`` tells has none.
         duration_s: see there.
+        starts: see there.
         precision: see there.
         pin: where it is None, what the inventory says.
         sustain_s: see there.
@@ -99,6 +101,7 @@ def bench(
         )
     effort: dict[str, Any] = {
         "duration_s": duration_s,
+        "starts": starts,
         "precision": precision,
         "sustain_s": sustain_s,
         "scenarios": scenarios,

@@ -17,29 +17,20 @@ from edgecut.category_json import to_json
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError, EdgecutWarning
 from edgecut.network import Network, digest_of
-from edgecut.opened import (
-    Inputs,
-    Selection,
-    check_inputs,
-    gains_taken,
-    neutral_gains,
-    open_bundle,
-    random_inputs,
-    running,
-)
+from edgecut.opened import open_bundle
 from edgecut.passes import attend
 from edgecut.passes.tidy import tidy
 from edgecut.produce import Tensors, produce
 from edgecut.progress import Tell, nobody
+from edgecut.proofs import Built, check_cut, require_exact, verify_all
 from edgecut.recipe import Recipe, embedded
-from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.samples import Samples
 from edgecut.scores import EXACT
 from edgecut.source import SampleSource, Source, TargetSource, load, recipe_of
 from edgecut.synthetic import draw
 from edgecut.synthetic.draw import Drawn
 from edgecut.target import Target, read_target
-from edgecut.verification import Verification, verify_artifact, verify_cut
+from edgecut.verification import Verification
 
 DEFAULT_TARGETS = ("generic-arm64", "intel-cpu")
 
@@ -74,14 +65,6 @@ class CutResult:
         everything = len(self.cut.keep) == count
         cut = (f"nothing was cut: all {count} categories are kept",) if everything else ()
         return (*cut, *((self.drawn.remark,) if self.drawn else ()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """One artifact of a build, and how it compared with the cut network."""
-
-    artifact: Artifact
-    verification: Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +110,7 @@ def cut(
     settled, drawn = samples.settled(small, tell) if samples else (None, None)
     small = attend.embed(discovery.embed(tidy(small)))
     expected = cutout.reference(full, keep, scores=scores)
-    check = _check_cut(expected, small, saved.selection, settled, tell)
+    check = check_cut(expected, small, saved.selection, settled, tell)
     require_exact(check, full.name)
     return CutResult(
         full=full,
@@ -178,7 +161,7 @@ def build(
         result.network.write(folder / bundle.CUT)
         calibration = samples.open(result.network) if samples else None
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
-        built = _verify_all(folder, result.network, artifacts, samples, tell)
+        built = verify_all(folder, result.network, artifacts, samples, tell)
         notes += [*result.notes, *(calibration.remarks if calibration else ())]
         _write_papers(folder, result, built, _recipe(result.full, samples))
         came_from = {
@@ -220,48 +203,9 @@ def verify(
         warnings.warn("checked on synthetic pictures, not on images", EdgecutWarning, stacklevel=2)
         chosen, _ = chosen.settled(full, tell)
     expected = cutout.reference(full, opened.keep, scores=opened.scores)
-    check = _check_cut(expected, opened.network, opened.selection, chosen, tell)
-    built = _verify_all(folder, opened.network, opened.artifacts, chosen, tell)
+    check = check_cut(expected, opened.network, opened.selection, chosen, tell)
+    built = verify_all(folder, opened.network, opened.artifacts, chosen, tell)
     return check, built
-
-
-def require_exact(check: Verification, what: str) -> None:
-    """Raise ``cut-not-exact`` unless a cut gave the full network's numbers."""
-    if not check.passed:
-        raise EdgecutError(
-            f"the cut of {what} differs from the full network by {check.worst:.2g} of the largest "
-            f"value (tolerance {check.tolerance:.0e}; {check.where})",
-            code="cut-not-exact",
-            hint="this is a defect of edgecut: please report the model",
-        )
-
-
-def _check_cut(
-    full: Network,
-    small: Network,
-    selection: Selection,
-    samples: SampleSource | None,
-    tell: Tell,
-) -> Verification:
-    """The cut against the full network, both tidied: folding moves the last digits of both alike.
-
-    Raises:
-        EdgecutError: ``tidy-not-exact`` where tidying changes more of the full network than that.
-    """
-    tidied = tidy(full)
-    inputs = _counted(check_inputs(full, samples), tell, "check what tidying changes")
-    with running(full) as before, running(tidied) as after:
-        folded = verify_artifact(before, after, inputs, "float32")
-    if not folded.passed:
-        raise EdgecutError(
-            f"tidying changes {full.name} by {folded.worst:.2g} of the largest value "
-            f"(tolerance {folded.tolerance:.0e}; {folded.where})",
-            code="tidy-not-exact",
-            hint="onnxsim folds it wrongly: please report the model",
-        )
-    inputs = _counted(check_inputs(full, samples), tell, "check the cut")
-    with running(tidied) as whole, running(small) as part:
-        return verify_cut(whole, part, selection, inputs, inputs=gains_taken(full, small))
 
 
 def _read_targets(names: Sequence[str]) -> list[Target]:
@@ -324,53 +268,6 @@ def _produce_all(
     return artifacts
 
 
-def _verify_all(
-    folder: Path,
-    network: Network,
-    artifacts: Sequence[Artifact],
-    samples: SampleSource | None,
-    tell: Tell,
-) -> list[Built]:
-    """Every artifact on its own runtime against the network; a shared file runs once."""
-    done: dict[str, Verification] = {}
-    with running(network) as reference:
-        for artifact in artifacts:
-            if artifact.path not in done:
-                done[artifact.path] = _verify(folder, network, artifact, reference, samples, tell)
-    return [Built(artifact=a, verification=done[a.path]) for a in artifacts]
-
-
-def _verify(
-    folder: Path,
-    network: Network,
-    artifact: Artifact,
-    reference: RunningArtifact,
-    samples: SampleSource | None,
-    tell: Tell,
-) -> Verification:
-    """The verdict; without samples, on the better of two kinds of random input.
-
-    A network is made for pixels of 0..1 or of 0..255, and gives noise for the other.
-    """
-    kinds = [check_inputs(network, samples)] if samples else random_inputs(network)
-    verdicts = []
-    for inputs in kinds:
-        with open_runtime(
-            folder / artifact.path, artifact.format, artifact.inputs, artifact.outputs, threads=2
-        ) as runtime:
-            verdicts.append(
-                verify_artifact(
-                    reference,
-                    runtime,
-                    _counted(inputs, tell, f"verify {artifact.path}"),
-                    artifact.scheme,
-                    categories=network.categories,
-                    neutral=neutral_gains(network),
-                )
-            )
-    return next((verdict for verdict in verdicts if verdict.passed), verdicts[-1])
-
-
 def _recipe(network: Network, samples: SampleSource | None) -> Recipe | None:
     """How images become the network's input, where anything says so."""
     if samples is None:
@@ -427,13 +324,6 @@ def _report(result: CutResult, built: Sequence[Built], notes: Sequence[str]) -> 
         ],
         "notes": list(notes),
     }
-
-
-def _counted(inputs: Inputs, tell: Tell, stage: str) -> Inputs:
-    tell(stage, 0, 0)
-    for done, item in enumerate(inputs, start=1):
-        yield item
-        tell(stage, done, 0)
 
 
 def _staged(tell: Tell, stage: str) -> Callable[[int, int], None]:

@@ -13,7 +13,7 @@ from edgecut.artifact import Artifact
 from edgecut.cost import Cost, cost
 from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import measure
+from edgecut.measure.latency import STARTS, measure
 from edgecut.measure.measurement import Measurement
 from edgecut.measure.ratio import Ratio, ratio
 from edgecut.network import Network, digest_of
@@ -83,6 +83,7 @@ def bench(
     model: str | None = None,
     threads: Sequence[int] = (1,),
     duration_s: float = 5.0,
+    starts: int = STARTS,
     precision: float | None = None,
     pin: Sequence[int] | None = None,
     sustain_s: float = 0.0,
@@ -103,6 +104,7 @@ def bench(
         model: the full model, where it is no longer where the report says.
         threads: CPU threads of the runtimes: one run for each number.
         duration_s: seconds to measure each artifact for, at most.
+        starts: how often all of them begin anew, in fresh processes.
         precision: end as soon as the medians and their ratios are known to this share.
         pin: the only cores that may be used.
         sustain_s: seconds to run each artifact for afterwards, without a pause.
@@ -136,6 +138,7 @@ def bench(
                         turn.contenders,
                         threads=count,
                         duration_s=duration_s,
+                        starts=starts,
                         precision=precision,
                         pin=pin,
                         sustain_s=sustain_s,

@@ -292,7 +292,12 @@ TABLE: dict[str, Architecture] = {
         slots=f"2:{CATEGORIES}",
     ),
     "maskformer": _detector(
-        "MaskFormer", "swin", task="InstanceSegmentation", fpn_feature_size=32, mask_feature_size=32
+        "MaskFormer",
+        "swin",
+        task="InstanceSegmentation",
+        fpn_feature_size=32,
+        mask_feature_size=32,
+        decoder_config={"model_type": "detr", "use_timm_backbone": False, **DECODER},
     ),
     "mask2former": _detector(
         "Mask2Former",

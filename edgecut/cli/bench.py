@@ -80,6 +80,13 @@ waiting = click.option(
     help="How long to run each artifact, at most.",
 )
 @click.option(
+    "--starts",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="How often to begin anew, in fresh processes; they share the time.",
+)
+@click.option(
     "--precision",
     type=options.FiniteRange(min=0.01, max=50),
     metavar="PERCENT",
@@ -132,6 +139,7 @@ def command(
     folder: str,
     threads: tuple[int, ...] | None,
     seconds: float,
+    starts: int,
     precision: float | None,
     pin: tuple[int, ...] | None,
     sustain: float | None,
@@ -164,6 +172,7 @@ def command(
     effort: dict[str, Any] = {
         "model": model,
         "duration_s": seconds,
+        "starts": starts,
         "precision": None if precision is None else precision / 100,
         "pin": pin,
         "sustain_s": sustain or 0.0,

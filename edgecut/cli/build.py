@@ -12,7 +12,7 @@ from edgecut.cli.cut import show as show_cut
 from edgecut.errors import QualityGateMissed
 
 if TYPE_CHECKING:
-    from edgecut.pipeline import Built
+    from edgecut.proofs import Built
     from edgecut.verification import Verification
 
 

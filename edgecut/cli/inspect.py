@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,20 +13,42 @@ from edgecut.cli import options, render
 if TYPE_CHECKING:
     from edgecut.categories import CategoryMap
     from edgecut.network import Network
+    from edgecut.source import Source
+    from edgecut.why import Step
 
 
 @click.command(name="inspect")
 @options.model
 @click.option("--keep", metavar="NAMES", help=f"Show what keeping these would cost, {options.KEEP}")
 @click.option("--each", is_flag=True, help="Show what keeping each single category would cost.")
+@options.text("--why", "NODE", "With --keep: show why this node or tensor stays.")
+@options.text("--html", "FILE", "With --keep: draw every node, kept and cut, on one page.")
 @options.scores
 @options.attention
 @options.as_json
-def command(keep: str | None, each: bool, scores: str, json_: bool, **model: Any) -> None:
+def command(
+    keep: str | None,
+    each: bool,
+    why: str | None,
+    html: str | None,
+    scores: str,
+    json_: bool,
+    **model: Any,
+) -> None:
     """Show MODEL's inputs and outputs, which slots belong to which category, and the cost.
 
     MODEL is an .onnx or .pt2 file, or MODULE:FACTORY of a PyTorch model.
     """
+    if why is not None or html is not None:
+        told = "--why" if why is not None else "--html"
+        if keep is None or each or (why and html):
+            raise click.UsageError(f"{told} tells of one keep-list, and alone: give --keep with it")
+        source, names = options.source_of(**model), options.names_of(keep)
+        if why is not None:
+            _tell_why(source, names, why, scores, json_)
+        else:
+            _draw(source, names, Path(str(html)), scores, json_)
+        return
     from edgecut import cutout
     from edgecut.category_json import to_json
     from edgecut.cost import cost
@@ -75,6 +98,51 @@ def command(keep: str | None, each: bool, scores: str, json_: bool, **model: Any
     render.print_table("Cost", columns, rows)
     for node in full.uncounted:
         click.echo(f"not counted: {node}, whose shapes are not known")
+
+
+def _tell_why(source: Source, keep: list[str], name: str, scores: str, json_: bool) -> None:
+    from edgecut.source import load
+    from edgecut.why import why
+
+    told = why(load(source), keep, name, scores=scores)
+    if json_:
+        render.print_json({"schema": "edgecut.inspect/1", "why": asdict(told)})
+        return
+    if not told.path:
+        click.echo(f"{told.op_type} '{told.node}' goes: nothing that is kept is made of it")
+        return
+    rows = [(f"{s.op_type} '{s.node}'", s.tensor, _needed(s), s.stopped or "") for s in told.path]
+    columns = ("node", "gives", "of which is needed", "stops the cut")
+    click.echo(f"{told.op_type} '{told.node}' stays for {', '.join(told.needed_by)}")
+    render.print_table(f"Its way to the output '{told.output}'", columns, rows)
+
+
+def _draw(source: Source, keep: list[str], path: Path, scores: str, json_: bool) -> None:
+    from edgecut.cutout import categories_of
+    from edgecut.fates import fates
+    from edgecut.report import graph
+    from edgecut.saving import save
+    from edgecut.source import load
+
+    network = load(source)
+    found = fates(network, keep, scores=scores)
+    names = categories_of(network).names
+    save(path, graph.page(network.name, keep, found, names).encode())
+    if json_:
+        nodes = [{**asdict(fate), "kind": fate.kind} for fate in found]
+        render.print_json({"schema": "edgecut.inspect/1", "nodes": nodes})
+    else:
+        click.echo(f"wrote {path}")
+
+
+def _needed(step: Step) -> str:
+    """What is needed of a tensor: ``all``, or the axes of which a part is enough."""
+    parts = [
+        f"{some} of {size} on axis {axis}"
+        for axis, (some, size) in enumerate(step.needed)
+        if some < size
+    ]
+    return ", ".join(parts) or "all"
 
 
 def _show_network(network: Network) -> None:

@@ -23,7 +23,7 @@ def command(folder: str, model: str | None, json_: bool, **chosen: Any) -> None:
     The cut network is compared with the full one. Real samples are those that the build used,
     unless --samples names others.
     """
-    from edgecut import pipeline
+    from edgecut import pipeline, proofs
 
     with render.progress() as tell:
         check, built = pipeline.verify(
@@ -46,5 +46,5 @@ def command(folder: str, model: str | None, json_: bool, **chosen: Any) -> None:
     else:
         show_check(check)
         show_artifacts(built)
-    pipeline.require_exact(check, folder)
+    proofs.require_exact(check, folder)
     gate(built)

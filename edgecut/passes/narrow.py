@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +36,10 @@ def narrow(
     shape. A graph output holds exactly the region that ``wanted`` names, all of it by default.
     Tensors keep their names.
     """
-    # A clone, because nodes that hold subgraphs move over as they are.
-    model = network.editable()
-    before = demand(network, {}).regions
-    surgery = _Surgery(model, need, before)
+    holds_graphs = any(True for node in network.model.graph for _ in edit.subgraphs(node))
+    # Nodes that hold subgraphs move over as they are, and then their old graph must be nobody's.
+    model = network.editable() if holds_graphs else network.model
+    surgery = _Surgery(model, need, cache(lambda: demand(network, {}).regions))
     return network.evolve(surgery.operated(wanted, inputs), "narrow")
 
 
@@ -54,7 +55,9 @@ class _Held:
 class _Surgery:
     """One run over a graph: the new nodes and weights, and what stands for each old value."""
 
-    def __init__(self, model: ir.Model, demand: Demand, before: Mapping[str, Region]) -> None:
+    def __init__(
+        self, model: ir.Model, demand: Demand, before: Callable[[], Mapping[str, Region]]
+    ) -> None:
         self.model = model
         self.old = model.graph
         self.demand = demand
@@ -176,7 +179,7 @@ class _Surgery:
             held is not None
             and held.is_whole
             and None not in given
-            and given == [self.before.get(name) for name in names]
+            and given == [self.before().get(name) for name in names]
         )
 
     def _move(self, old: ir.Node) -> None:

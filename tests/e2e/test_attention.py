@@ -163,7 +163,7 @@ def test_evaluate_under_gains(home: Path, built: Path) -> None:
 
 
 def test_bench(built: Path) -> None:
-    outcome = edgecut("bench", built, "--no-peak", "--seconds", "0.2", "--json")
+    outcome = edgecut("bench", built, "--no-peak", "--starts", "1", "--seconds", "0.2", "--json")
     assert outcome.code == 0, outcome
     assert len(outcome.json["rows"]) == 12
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,54 +14,12 @@ from edgecut import records
 from edgecut.report import figures
 from edgecut.report.drawing import draw
 from edgecut.report.findings import gather
-from edgecut.report.page import DATA, page
+from edgecut.report.page import page
 from tests.report import made_up
+from tests.report.browser import Reader, needs_browser, opened
 
 pytest.importorskip("matplotlib", reason="needs the extra 'report'")
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-needs_browser = pytest.mark.skipif(not BROWSER, reason="needs Chromium")
 HOSTILE = "</script><img src=x onerror=alert(1)>$\\frac{$&\"'"
-
-
-class Reader(HTMLParser):
-    """Tables by caption, identifiers, and the JSON of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.rows: list[list[str]] = []
-        self.data = ""
-        self.urls: list[str] = []
-        self._inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        self.tags.append(tag)
-        self.ids += [str(named["id"])] if "id" in named else []
-        self.urls += [str(named[name]) for name in ("src", "href") if named.get(name)]
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-        self._inside = f"{tag} {named.get('id', '')}".strip()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th", "script"):
-            self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == f"script {DATA}":
-            self.data += data
-        elif self._inside.split(" ")[0] in ("td", "th", "span") and self.rows:
-            self.rows[-1][-1] += data
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.data)
 
 
 @pytest.fixture(scope="module")
@@ -297,22 +251,9 @@ def test_an_identifier_belongs_to_its_drawing() -> None:
     assert all(name.startswith("mine-") for name in re.findall(r'\bid="([^"]+)"', svg))
 
 
-def _opened(html: str, tmp_path: Path, *options: str) -> tuple[str, str]:
-    """The page's elements once a browser has read it, and what its console says."""
-    path = tmp_path / "page.html"
-    path.write_text(html, encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    done = subprocess.run(
-        [*command, profile, *options, path.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return done.stdout, "\n".join(console)
-
-
 @needs_browser
 def test_a_browser_reads_the_values_back(text: str, tmp_path: Path) -> None:
-    dom, console = _opened(text, tmp_path, "--dump-dom")
+    dom, console = opened(text, tmp_path, "--dump-dom")
     read = Reader(dom)
     assert console == ""
     assert read.json == Reader(text).json
@@ -322,7 +263,7 @@ def test_a_browser_reads_the_values_back(text: str, tmp_path: Path) -> None:
 @needs_browser
 def test_the_console_would_tell(text: str, tmp_path: Path) -> None:
     broken = text.replace("</body>", "<script>nobody.knows()</script></body>")
-    _, console = _opened(broken, tmp_path, "--dump-dom")
+    _, console = opened(broken, tmp_path, "--dump-dom")
     assert "nobody is not defined" in console
 
 
@@ -331,7 +272,7 @@ def test_the_console_would_tell(text: str, tmp_path: Path) -> None:
 def test_the_page_itself_never_scrolls_sideways(text: str, tmp_path: Path, width: int) -> None:
     asked = "const at = document.documentElement; document.title = at.scrollWidth - at.clientWidth"
     html = text.replace("</body>", f"<script>{asked}</script></body>")
-    dom, _ = _opened(html, tmp_path, f"--window-size={width},900", "--dump-dom")
+    dom, _ = opened(html, tmp_path, f"--window-size={width},900", "--dump-dom")
     assert re.search(r"<title>(-?\d+)</title>", dom)[1] == "0"  # type: ignore[index]
 
 
@@ -341,7 +282,7 @@ def test_all_that_scrolls_or_opens_is_reached_by_keyboard(text: str, tmp_path: P
       const all = [...document.querySelectorAll('a, summary, .table, figure')];
       document.title = all.length + ' ' + all.filter(one => one.tabIndex < 0).length;"""
     html = text.replace("</body>", f"<script>{asked}</script></body>")
-    dom, _ = _opened(html, tmp_path, "--dump-dom")
+    dom, _ = opened(html, tmp_path, "--dump-dom")
     count, beyond = re.search(r"<title>(\d+) (\d+)</title>", dom).groups()  # type: ignore[union-attr]
     assert int(count) > 20 and beyond == "0"
 
@@ -353,7 +294,7 @@ def test_light_and_dark(
 ) -> None:
     shot = tmp_path / "shot.png"
     preferred = f"--blink-settings=preferredColorScheme={scheme}"
-    _opened(text, tmp_path, preferred, f"--screenshot={shot}", "--window-size=800,1600")
+    opened(text, tmp_path, preferred, f"--screenshot={shot}", "--window-size=800,1600")
     with Image.open(shot) as image:
         colours = image.convert("RGB").getcolors(1 << 24)
     assert colours is not None
