@@ -149,6 +149,7 @@ def _is_apart(tree: ast.Module, node: Any) -> bool:
         for part in ast.walk(tree)
         if (isinstance(part, ast.FunctionDef) and part.name in APART)
         or isinstance(part, ast.Raise | ast.ImportFrom | ast.Import)
+        or (isinstance(part, ast.If) and ast.unparse(part.test) == "TYPE_CHECKING")
     )
 
 

@@ -271,12 +271,27 @@ def _hostile(data: dict[str, Any]) -> str:
     return _table(title, ["file", "changed", *kinds], rows)
 
 
+def _scale(data: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{row['nodes']:,}",
+            f"{row['cut_s']:.2f}",
+            f"{1e6 * row['cut_s'] / row['nodes']:.0f}",
+            f"{row['peak_bytes'] / 2**30:.2f}",
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["nodes", "cut, s", "us a node", "peak memory, GiB"]
+    return _table("Demand, narrow and cost, by size of the graph", columns, rows) + taken_on(data)
+
+
 TABLES = {
     "paper": _paper,
     "detectors": _detectors,
     "latency": _latency,
     "exactness": _exactness,
     "zoo": _zoo,
+    "scale": _scale,
     "mutation": _mutation,
     "hostile": _hostile,
     "drift": _drift,

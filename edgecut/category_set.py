@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecut import shipped
+from edgecut import finite_json, shipped
 from edgecut.calibration import entries, open_entry
 from edgecut.errors import EdgecutError
 from edgecut.table import Table
@@ -53,7 +53,7 @@ def read_categories(name: str) -> CategorySet:
 
 
 def read_labels(name: str) -> CategorySet:
-    """A shipped set, a ``.toml`` set, or a text file with one name per line.
+    """A shipped set, a ``.toml`` set, a Hugging Face ``config.json``, or a text file of lines.
 
     Raises:
         EdgecutError: ``missing-names``, ``bad-names``, ``empty-names``, ``duplicate-names``, or
@@ -64,6 +64,8 @@ def read_labels(name: str) -> CategorySet:
     known = entries("categories")
     if name in known or not is_file or (path.suffix == ".toml" and path.exists()):
         return read_categories(name)
+    if path.suffix == ".json" and path.exists():
+        return _of_names(json_names(path), path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -74,7 +76,26 @@ def read_labels(name: str) -> CategorySet:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise EdgecutError(f"{path} cannot be read as text: {error}", code="bad-names") from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    return _of_names(tuple(line.strip() for line in lines if line.strip()), path)
+
+
+def json_names(path: Path) -> tuple[str, ...]:
+    """The names by slot of a Hugging Face ``config.json`` (``id2label``); none where it has none.
+
+    Raises:
+        EdgecutError: ``bad-names``.
+    """
+    try:
+        labels = finite_json.loads(path.read_text(encoding="utf-8")).get("id2label", {})
+        by_slot = {int(slot): str(name).strip() for slot, name in labels.items()}
+        if sorted(by_slot) != list(range(len(by_slot))):
+            raise ValueError("the slots of 'id2label' do not count up from 0")
+    except (OSError, AttributeError, TypeError, ValueError) as error:
+        raise EdgecutError(f"{path} holds no names by slot: {error}", code="bad-names") from error
+    return tuple(by_slot[slot] for slot in range(len(by_slot)))
+
+
+def _of_names(names: tuple[str, ...], path: Path) -> CategorySet:
     if not names:
         raise EdgecutError(f"{path} holds no category name", code="empty-names")
     _refuse_repeats(names, str(path))

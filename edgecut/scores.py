@@ -127,7 +127,10 @@ def _mask(graph: ir.Graph, node: ir.Node, kept: Region) -> None:
 
 def _is_probability(network: Network, entry: OutputSlots) -> bool:
     """Whether nothing but moves lies between the slots of an output and softmaxes over them."""
-    one = tuple(i for i, owner in enumerate(entry.slots) if owner == 0)
+    if _anchors(entry) is None:
+        return False
+    first = next(owner for owner in entry.slots if owner is not None)
+    one = tuple(i for i, owner in enumerate(entry.slots) if owner == first)
     need = demand(network, {entry.output: Region().with_axis(entry.axis, one)})
     (value,) = (v for v in network.model.graph.outputs if v.name == entry.output)
     ends = list(_ends(value, need))
@@ -135,6 +138,17 @@ def _is_probability(network: Network, entry: OutputSlots) -> bool:
         node is not None and op_of(node) == "Softmax" and need.flows[key(node)].stopped
         for node in ends
     )
+
+
+def _anchors(entry: OutputSlots) -> int | None:
+    """How often an output has its categories, in equal runs of slots; None where that is not so."""
+    owners = [owner for owner in entry.slots if owner is not None]
+    if not owners:
+        return None
+    times = entry.slots.count(owners[0])
+    size = len(entry.slots) // times
+    alike = entry.slots == entry.slots[:size] * times
+    return times if alike and len(set(owners)) * times == len(owners) else None
 
 
 def _ends(value: ir.Value, need: Demand) -> Iterator[ir.Node | None]:
@@ -156,7 +170,8 @@ def _add_other(graph: ir.Graph, entry: OutputSlots, kept: Sequence[int]) -> Outp
     place = next(i for i, v in enumerate(graph.outputs) if v.name == entry.output)
     whole = graph.outputs[place]
     whole.name = f"{entry.output}/all"
-    times = entry.slots.count(0)
+    times = _anchors(entry)
+    assert times is not None
     size = len(entry.slots) // times
     parts: list[ir.Value] = []
     slots: list[int | None] = []

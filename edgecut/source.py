@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from edgecut import discovery, shipped
+from edgecut import discovery, hugging_face, shipped
 from edgecut.category_set import read_labels
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
@@ -77,11 +77,12 @@ class Source(_Reference):
     """A model: all that is needed to load it.
 
     ``model`` is the name of a shipped network, an ``.onnx`` or ``.pt2`` path, the folder of a
-    training run, or ``module:factory``, ``weights`` a state dict for a factory, ``input_shape``
-    for example ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a shipped set's name or a file,
-    ``slots`` as ``discovery.with_categories`` takes it. With ``attention`` a network's gains stay
-    an input; without, they are bound to neutral. ``trust``
-    allows reading a file that can run code, as a ``.pt2`` can; no report ever grants it.
+    training run or of a Hugging Face model (``model.onnx`` and ``config.json``), or
+    ``module:factory``, ``weights`` a state dict for a factory, ``input_shape`` for example
+    ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a shipped set's name or a file,
+    ``slots`` as ``discovery.with_categories`` takes it. With ``attention`` a network's gains
+    stay an input; without, they are bound to neutral. ``trust`` allows reading a file that can
+    run code, as a ``.pt2`` can; no report ever grants it.
     """
 
     _paths = ("model", "weights", "labels")
@@ -98,7 +99,9 @@ class Source(_Reference):
     @property
     def is_trained_by_edgecut(self) -> bool:
         """By its form: a shipped network, or the folder of a training run."""
-        return self.model in shipped.networks() or Path(self.model).is_dir()
+        folder = Path(self.model)
+        foreign = (folder / hugging_face.CONFIG).is_file()
+        return self.model in shipped.networks() or (folder.is_dir() and not foreign)
 
     @property
     def is_onnx_file(self) -> bool:
@@ -275,7 +278,7 @@ def _load_model(source: Source) -> Network:
     if not (path / RUN_MODEL).exists():
         raise _no_model(path)
     network = onnx_file.load_onnx(path / RUN_MODEL, input_shapes=shapes)
-    return replace(network, name=path.resolve().name)
+    return hugging_face.described(replace(network, name=path.resolve().name), path)
 
 
 def _no_model(folder: Path) -> EdgecutError:

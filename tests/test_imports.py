@@ -22,7 +22,7 @@ LEVELS = (
     {"calibration", "keep", "taxonomy_file"},
     {"agreement", "artifact", "categories", "network", "device", "tflite_file"},
     {"category_json", "category_set", "coco", "edit", "target", "recipe"},
-    {"openvino_ir", "samples", "runtimes"},
+    {"hugging_face", "openvino_ir", "samples", "runtimes"},
     {"ops"},
     {"cost", "detections", "synthetic"},
     {"roofline"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx import helper
@@ -10,7 +12,7 @@ from edgecut.cutout import cut, reference
 from edgecut.discovery import with_categories
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
-from edgecut.scores import SCORES
+from edgecut.scores import SCORES, with_other
 from tests.graphs import conv_weights, network_of, random_inputs, run
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -150,3 +152,27 @@ def test_keeping_everything_leaves_every_score_as_it_is(scores: str) -> None:
     small, done = cut(network, NAMES, scores=scores)
     assert done.cut == done.full and reference(network, NAMES, scores=scores) is network
     assert [n.op_type for n in small.model.graph] == [n.op_type for n in network.model.graph]
+
+
+def test_slots_in_no_equal_runs_have_no_other() -> None:
+    """Two slots of one category beside each other are no anchors."""
+    network = classifier()
+    assert network.categories is not None
+    (entry,) = network.categories.outputs
+    odd = replace(entry, slots=(1, 1, 2, 3))
+    told = replace(network.categories, outputs=(odd,))
+    with pytest.raises(EdgecutError) as error:
+        with_other(network, told, [1])
+    assert error.value.code == "no-softmax"
+
+
+def test_an_output_may_lack_the_first_category() -> None:
+    network = classifier()
+    assert network.categories is not None
+    (entry,) = network.categories.outputs
+    told = replace(network.categories, outputs=(replace(entry, slots=(None, 1, 2, 3)),))
+    found, _ = with_other(network, told, [1])
+    feeds = random_inputs(network)
+    (full,) = run(network, feeds).values()
+    (got,) = run(found, feeds).values()
+    np.testing.assert_allclose(got[:, 2], full[:, 2:].sum(1), rtol=1e-6)

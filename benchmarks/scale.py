@@ -1,0 +1,97 @@
+"""How the cut grows with the graph: seconds and memory of demand and narrow, by number of nodes.
+
+The graphs are residual blocks in a row with a branch for each category at every tenth, so that
+there is something to narrow and something to drop. Each size runs in a fresh process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from benchmarks.machine import taken_on
+from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.cutout import cut
+from edgecut.network import Network, to_model
+
+CHANNELS, CATEGORIES, EVERY = 4, 8, 10
+
+
+def run(*, nodes: Sequence[int]) -> dict[str, Any]:
+    """Rows ``{nodes, cut_s, peak_bytes, nodes_left}``."""
+    rows = []
+    for count in nodes:
+        command = [sys.executable, "-m", "benchmarks.scale", str(count)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        rows.append(json.loads(done.stdout))
+    return {"schema": "edgecut.scale/1", **taken_on(), "rows": rows}
+
+
+def network(count: int) -> Network:
+    """About that many nodes: blocks of convolution, ReLU and addition, with branches."""
+    random = np.random.default_rng(0)
+    nodes, weights, shapes, last = [], {}, {}, "image"
+    branches: list[str] = []
+    shape = [1, CHANNELS, 2, 2]
+
+    def add(op_type: str, inputs: list[str], size: list[int]) -> str:
+        name = f"v{len(nodes)}"
+        nodes.append(helper.make_node(op_type, inputs, [name], name=f"n{len(nodes)}"))
+        shapes[name] = size
+        return name
+
+    def filtered(source: str, rows: int) -> str:
+        name = f"w{len(weights)}"
+        weights[name] = random.standard_normal((rows, CHANNELS, 1, 1)).astype(np.float32)
+        return add("Conv", [source, name], [1, rows, 2, 2])
+
+    while len(nodes) < count - 1:
+        inner = add("Relu", [filtered(last, CHANNELS)], shape)
+        last = add("Add", [inner, last], shape)
+        if len(nodes) // 3 % EVERY == 0:
+            branches.append(filtered(last, CATEGORIES))
+    joined = add("Sum", [*branches, filtered(last, CATEGORIES)], [1, CATEGORIES, 2, 2])
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(joined, TensorProto.FLOAT, shapes[joined])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+        value_info=[
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, size)
+            for name, size in shapes.items()
+            if name != joined
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return _with_categories(Network(name="chain", model=to_model(model), digest=""), joined)
+
+
+def _with_categories(chain: Network, output: str) -> Network:
+    slots = OutputSlots(output=output, axis=1, slots=tuple(range(CATEGORIES)), reason="made so")
+    names = tuple(f"category {i}" for i in range(CATEGORIES))
+    categories = CategoryMap(names=names, outputs=(slots,), source="made up")
+    return chain.evolve(chain.model, "categories", categories=categories)
+
+
+def main(count: int) -> None:
+    """The child: one size, as a line of JSON."""
+    full = network(count)
+    start = time.perf_counter()
+    small, _ = cut(full, ["category 1", "category 5"])
+    took_s = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    left, there = len(list(small.model.graph)), len(list(full.model.graph))
+    print(json.dumps({"nodes": there, "nodes_left": left, "cut_s": took_s, "peak_bytes": peak}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
