@@ -16,7 +16,8 @@ from edgecut.passes.tidy import tidy
 from edgecut.verification import selected
 
 EXACT = 1e-5  # of the largest kept value
-SEARCHED = 3  # keep-lists of each model of which leftovers are looked for
+SEARCHED = 3  # keep-lists of each model of which leftovers are looked for,
+MOST_SEARCHED_MACS = 100e6  # unless that would take hours: thousands of channels, one by one
 
 
 def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -25,6 +26,7 @@ def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict
     full, feeds = tidy(network), _random_feeds(network)
     whole = {on: _outputs(network, feeds, optimised=on) for on in (False, True)}
     rows, missed = [], []
+    searched = SEARCHED if cost(full).macs <= MOST_SEARCHED_MACS else 0
     for number, keep in enumerate(_lists(categories_of(network).names, keep_lists)):
         small, done = cut(network, keep)
         errors = [
@@ -33,7 +35,7 @@ def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict
         ]
         small = tidy(small)
         rows.append(_row(subject.name, done, errors, cost(full), cost(small)))
-        if number < SEARCHED:
+        if number < searched:
             missed += leftovers(small)
     model = {
         "model": subject.name,
@@ -46,6 +48,7 @@ def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict
         "operations": sorted({node.op_type for node in network.model.graph}),
         "keep_lists": len(rows),
         "exact": sum(row["exact"] for row in rows),
+        "searched": min(searched, len(rows)),
         "missed": sorted(set(missed)),
     }
     return model, rows

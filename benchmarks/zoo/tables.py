@@ -24,11 +24,12 @@ def summary(results: Mapping[str, Any]) -> str:
     """What all models together say."""
     models = results["models"]
     exact = sum(model["exact"] == model["keep_lists"] for model in models)
-    clean = sum(not model["missed"] for model in models)
+    searched = [model for model in models if model["searched"]]
+    clean = sum(not model["missed"] for model in searched)
     lists = sum(model["keep_lists"] for model in models)
     return (
         f"{len(models)} models, {lists} cuts. Every cut exact: {exact} models. Nothing removable "
-        f"left: {clean} models."
+        f"left: {clean} of {len(searched)} that were searched."
     )
 
 
@@ -44,6 +45,6 @@ def _line(model: Row, rows: Sequence[Row]) -> list[str]:
         f"{max(row['max_relative_error'] for row in rows):.0e}",
         best("parameters_excluded"),
         best("macs_excluded"),
-        str(len(model["missed"])),
+        str(len(model["missed"])) if model["searched"] else "not searched",
         "; ".join(dict.fromkeys(reason for row in rows for reason in row["refusals"])),
     ]
