@@ -201,10 +201,12 @@ def blocks(before: Sequence[int], after: Sequence[int]) -> Iterator[Block]:
     Axes of size 1 carry nothing and are left out, except where a side has nothing else.
 
     Raises:
-        Unsupported: there are no elements.
+        Unsupported: there are no elements, or not as many before as after.
     """
     if 0 in before:
         raise Unsupported("it has no elements")
+    if prod(before) != prod(after):
+        raise Unsupported(f"{list(before)} and {list(after)} hold different numbers of elements")
     ins = [i for i, size in enumerate(before) if size != 1]
     outs = [i for i, size in enumerate(after) if size != 1]
     while ins and outs:

@@ -14,7 +14,9 @@ from edgecut.cost import macs_of
 from edgecut.demand import Demand, demand
 from edgecut.network import Network
 from edgecut.ops import rule_for
+from edgecut.ops.movement import blocks
 from edgecut.ops.region import Region
+from edgecut.ops.rule import Unsupported
 from edgecut.passes.narrow import narrow
 from tests.graphs import conv_weights, network_of, random_inputs, run
 
@@ -439,3 +441,11 @@ def test_an_operation_without_a_rule_is_no_refusal_where_all_of_it_is_wanted() -
     network = one("LRN", (1, 6, 4, 4), size=3)
     assert not demand(network, {}).refusals
     assert narrowed(network, {1: [1]})[1].refusals
+
+
+@pytest.mark.parametrize(("before", "after"), [((2, 3), (4,)), ((2, 3), (2, 3, 2)), ((0, 3), (0,))])
+def test_shapes_that_no_reshape_joins_are_not_understood(
+    before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
+    with pytest.raises(Unsupported):
+        list(blocks(before, after))
