@@ -25,7 +25,7 @@ from edgecut.progress import Tell, nobody
 from edgecut.proofs import Built, check_cut, require_exact, verify_all
 from edgecut.recipe import Recipe, embedded
 from edgecut.samples import Samples
-from edgecut.scores import EXACT
+from edgecut.scores import EXACT, SUMMED
 from edgecut.source import SampleSource, Source, TargetSource, load, recipe_of
 from edgecut.synthetic import draw
 from edgecut.synthetic.draw import Drawn
@@ -64,7 +64,13 @@ class CutResult:
         count = len(self.full.categories.names)
         everything = len(self.cut.keep) == count
         cut = (f"nothing was cut: all {count} categories are kept",) if everything else ()
-        return (*cut, *((self.drawn.remark,) if self.drawn else ()))
+        entries = self.network.categories.outputs if self.network.categories else ()
+        others = (
+            f"output '{entry.output}', axis {entry.axis}: {SUMMED}; no label stands for that slot"
+            for entry in entries
+            if entry.reason.endswith(SUMMED)
+        )
+        return (*cut, *others, *((self.drawn.remark,) if self.drawn else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

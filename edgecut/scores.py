@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 EXACT, RENORMALISE, OTHER = "exact", "renormalised", "other"
 SCORES = (EXACT, RENORMALISE, OTHER)
+SUMMED = "the last slot, of each anchor where there are several, is the sum of all that was cut"
 _MOVES = ("Concat", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 Wanted = Mapping[str, Region]
@@ -186,7 +187,7 @@ def _add_other(graph: ir.Graph, entry: OutputSlots, kept: Sequence[int]) -> Outp
     joined = _appended(graph, "Concat", parts, whole, entry.axis, len(slots), {"axis": entry.axis})
     joined.name = entry.output
     graph.outputs[place] = joined
-    reason = f"{entry.reason}; the last is the sum of all that was cut"
+    reason = f"{entry.reason}; {SUMMED}"
     return replace(entry, slots=tuple(slots), reason=reason)
 
 

@@ -78,3 +78,18 @@ def test_tidying_that_changes_the_numbers_is_refused(
     with pytest.raises(EdgecutError) as error:
         pipeline.cut(saved(tmp_path), keep=["bee"])
     assert error.value.code == "tidy-not-exact" and "net" in error.value.message
+
+
+def test_the_slot_without_a_label_is_told(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["y"], axis=1),
+    ]
+    weights = {"w": conv_weights(4, 3, 1, 1)}
+    proto = proto_of(nodes, inputs={"image": (1, 3, 7, 7)}, outputs=["y"], weights=weights)
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\ndog\n")
+    source = Source(model=str(tmp_path / "net.onnx"), labels=str(tmp_path / "names.txt"))
+    (note,) = pipeline.cut(source, keep=["bee"], scores="other").notes
+    assert "output 'y', axis 1" in note and "no label" in note
+    assert pipeline.cut(source, keep=["bee"], scores="renormalised").notes == ()

@@ -75,10 +75,15 @@ def _check_export(torch: Any, program: Any, network: Network, source: str) -> No
         EdgecutError: ``export-not-exact``.
     """
     feeds = random_feeds(network)
-    given = [torch.from_numpy(feeds[spec.name]) for spec in network.inputs]
+    tree = torch.utils._pytree
+    # The tensors among the program's arguments, wherever they stand, are the network's inputs.
+    leaves, shape = tree.tree_flatten(program.example_inputs)
+    given = iter([torch.from_numpy(feeds[spec.name]) for spec in network.inputs])
+    leaves = [next(given) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+    arguments, named = tree.tree_unflatten(leaves, shape)
     with torch.no_grad():
-        found = _attempt("run", source, lambda: program.module()(*given))
-    leaves = torch.utils._pytree.tree_leaves(found)
+        found = _attempt("run", source, lambda: program.module()(*arguments, **named))
+    leaves = tree.tree_leaves(found)
     expected = [leaf.numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
     got = list(run(network.to_bytes(), feeds))
     wrong = first_difference(got, expected, share=EXPORT_TOLERANCE)

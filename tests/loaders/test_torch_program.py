@@ -183,3 +183,18 @@ def test_an_export_that_gives_other_numbers_is_refused(
 
     monkeypatch.setattr(torch_program, "_to_onnx", spoilt)
     assert "PyTorch" in refused("export-not-exact", f"{source}:net", input_shape=SHAPE)
+
+
+def test_a_program_that_takes_its_image_by_name(torch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    class Named(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, scale, *, image):  # type: ignore[no-untyped-def]
+            return self.conv(image) * scale
+
+    program = torch.export.export(Named().eval(), (2.0,), {"image": torch.zeros(SHAPE)})
+    torch.export.save(program, tmp_path / "named.pt2")
+    network = load_torch(str(tmp_path / "named.pt2"), trust=True)
+    assert network.outputs[0].shape == (1, 4, 6, 6)
