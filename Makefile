@@ -13,8 +13,8 @@ RUNTIMES := .venv/runtimes
 READY := .venv/ready
 
 demo: $(RUNTIMES)
-	$(BIN)/edgecut build --keep person,car --out dist/demo
-	$(BIN)/edgecut bench dist/demo --seconds 1
+	$(BIN)/edgecut build --keep person,car --out build/demo
+	$(BIN)/edgecut bench build/demo --seconds 1
 
 test: $(READY) lint
 	$(BIN)/mypy

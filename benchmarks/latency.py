@@ -15,7 +15,8 @@ from benchmarks import files
 from benchmarks.machine import taken_on
 from benchmarks.models import yolox_nano
 from edgecut import cutout
-from edgecut.measure.latency import measure, ratio
+from edgecut.measure.latency import measure
+from edgecut.measure.ratio import ratio
 
 
 def run(*, keep: Sequence[str], schemes: Sequence[str], seconds: float) -> dict[str, Any]:

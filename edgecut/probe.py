@@ -18,7 +18,8 @@ from edgecut.cost import cost
 from edgecut.loaders.onnx_file import from_proto
 from edgecut.measure.bandwidth import Bandwidth, read_bandwidth
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import read_report, spec_of
+from edgecut.measure.latency import spec_of
+from edgecut.measure.measurement import read_report
 from edgecut.measure.peak import MeasuredPeak, Probe, peak_of
 from edgecut.network import Network, digest_of
 from edgecut.produce import Tensors, produce

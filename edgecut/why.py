@@ -93,7 +93,7 @@ def _found(network: Network, name: str) -> ir.Node:
         where=name,
         hint=f"did you mean {' or '.join(map(repr, close))}?"
         if close
-        else "netron shows the names",
+        else "--html FILE draws all nodes",
     )
 
 

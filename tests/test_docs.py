@@ -42,7 +42,7 @@ from edgecut.cli import timings
 from edgecut.cli import tree as tree_command
 from edgecut.cli import verify as verify_command
 from edgecut.cli.main import COMMANDS, group
-from edgecut.measure import comparison, latency, profile, statistics
+from edgecut.measure import comparison, measurement, profile, ratio, statistics
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "reference" / "cli.md"
@@ -209,7 +209,7 @@ def all_keys() -> set[str]:
             target.Int8,
             target.Peak,
             statistics.Summary,
-            latency.Ratio,
+            ratio.Ratio,
             comparison.Change,
         ),
     )
@@ -220,7 +220,7 @@ def all_keys() -> set[str]:
             tree_command.as_json,
             artifact.Port.to_json,
             *(timings.as_json, timings._rows, timings._ratios),
-            latency.Measurement.to_json,
+            measurement.Measurement.to_json,
             *(profile.Profile.to_json, profile.Operator.to_json, profile_command.as_json),
             compare_command.as_json,
             cut_command.summary,

@@ -10,21 +10,7 @@ from edgecut.device import SINGLE_STREAM_RUNS
 from edgecut.errors import EdgecutError
 from edgecut.measure.asking import ask
 from edgecut.measure.contender import Contender
-from edgecut.measure.judging import doubts
 from edgecut.measure.measurement import Measurement, read_report
-from edgecut.measure.ratio import Ratio, ratio
-
-# This is the door to what latencies are made of.
-__all__ = [
-    "Measurement",
-    "Ratio",
-    "doubts",
-    "limit_s",
-    "measure",
-    "ratio",
-    "read_report",
-    "spec_of",
-]
 
 BURST_S = 0.1
 PAUSE_S = 0.02

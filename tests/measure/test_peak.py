@@ -9,7 +9,7 @@ import pytest
 
 from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
-from edgecut.measure.latency import Measurement, read_report
+from edgecut.measure.measurement import Measurement, read_report
 from edgecut.measure.peak import Probe, peak_of
 from tests.measure.test_latency import machine, told
 
