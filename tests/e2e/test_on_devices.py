@@ -24,6 +24,8 @@ from tests.remote import ssh_device
 from tests.remote.ssh_device import Device, wait_until
 from tests.test_probe import TINY
 
+QUICK = ("--starts", "1", "--seconds", "0.1")
+
 INVENTORY = """
 [devices.pi]
 destination = "device"
@@ -76,9 +78,7 @@ def bundle(built_small: Path, tmp_path: Path) -> Path:
 
 
 def test_bench_on_a_device(device: Device, bundle: Path) -> None:
-    outcome = edgecut(
-        "bench", bundle, "--device", "pi", "--starts", "1", "--seconds", "0.1", "--json"
-    )
+    outcome = edgecut("bench", bundle, "--device", "pi", *QUICK, "--json")
     assert outcome.code == 0, outcome
     assert outcome.json["schema"] == "edgecut.bench/1" and outcome.json["device"] == "pi"
     assert outcome.json["environment"]["architecture"] == os.uname().machine
@@ -93,26 +93,13 @@ def test_bench_on_a_device(device: Device, bundle: Path) -> None:
     assert all(row["share_of_peak"] > 0 for row in rows)
     peaks = {row["threads"]: row["roofline"]["peak_gmacs_per_s"] for row in rows}
     assert len(list((bundle.parents[1] / "cache" / "edgecut").iterdir())) == 2
-    again = edgecut(
-        "bench", bundle, "--device", "pi", "--starts", "1", "--seconds", "0.1", "--json"
-    ).json["rows"]
+    again = edgecut("bench", bundle, "--device", "pi", *QUICK, "--json").json["rows"]
     assert {row["threads"]: row["roofline"]["peak_gmacs_per_s"] for row in again} == peaks
     assert device.is_clean()
 
 
 def test_several_devices_of_which_one_is_gone(device: Device, bundle: Path) -> None:
-    options = (
-        "--starts",
-        "1",
-        "--seconds",
-        "0.1",
-        "--threads",
-        "1",
-        "--device",
-        "pi",
-        "--device",
-        "gone",
-    )
+    options = (*QUICK, "--threads", "1", "--device", "pi", "--device", "gone")
     outcome = edgecut("bench", bundle, *options)
     assert outcome.code == 1
     assert "Median latency on pi, full and cut in turn, threads: 1" in outcome.stdout
@@ -123,19 +110,7 @@ def test_several_devices_of_which_one_is_gone(device: Device, bundle: Path) -> N
 
 
 Spoil = Callable[[dict[str, Any]], object]
-TWINS = (
-    "--starts",
-    "1",
-    "--seconds",
-    "0.1",
-    "--threads",
-    "1",
-    "--device",
-    "pi",
-    "--device",
-    "twin",
-    "--no-peak",
-)
+TWINS = (*QUICK, "--threads", "1", "--device", "pi", "--device", "twin", "--no-peak")
 
 
 @pytest.fixture
@@ -148,17 +123,7 @@ def twin(device: Device, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         return told
 
     monkeypatch.setattr(on_devices, "bench_on", record)
-    arguments = (
-        "--starts",
-        "1",
-        "--seconds",
-        "0.1",
-        "--threads",
-        "1",
-        "--device",
-        "pi",
-        "--no-peak",
-    )
+    arguments = (*QUICK, "--threads", "1", "--device", "pi", "--no-peak")
     assert edgecut("bench", bundle, *arguments).code == 0
 
     def spoil(change: Spoil) -> None:
@@ -228,7 +193,7 @@ def test_energy_that_one_device_alone_tells(twin: Callable[[Spoil], None], bundl
 def test_one_benchmark_at_a_time_on_this_machine_too(bundle: Path, lock: Path) -> None:
     held = supervisor.take_lock(str(lock))
     assert held is not None
-    options = ("--starts", "1", "--seconds", "0.1", "--no-peak")
+    options = (*QUICK, "--no-peak")
     try:
         for command in (("bench", *options), ("bench", *options, "--device", "openvino:CPU")):
             said = refused("device-busy", command[0], bundle, *command[1:])
@@ -284,7 +249,7 @@ def test_an_interrupted_command_leaves_nothing_behind(device: Device, bundle: Pa
 
 def test_a_device_of_openvino(bundle: Path) -> None:
     pytest.importorskip("openvino", reason="needs edgecut[openvino]")
-    options = ("--starts", "1", "--seconds", "0.1", "--device", "openvino:cpu", "--json")
+    options = (*QUICK, "--device", "openvino:cpu", "--json")
     outcome = edgecut("bench", bundle, *options)
     assert outcome.code == 0, outcome
     assert outcome.json["device"] == "openvino:cpu"
@@ -303,7 +268,7 @@ def test_an_accelerator_is_another_environment(
     pytest.importorskip("openvino", reason="needs edgecut[openvino]")
     refused("no-such-accelerator", "bench", bundle, "--device", "openvino:AUTO")
     monkeypatch.setattr(runtimes, "_accelerators", lambda: {"CPU": "", "AUTO": ""})
-    options = ("--starts", "1", "--seconds", "0.1", "--device", "openvino:AUTO", "--threads", "1,2")
+    options = (*QUICK, "--device", "openvino:AUTO", "--threads", "1,2")
     outcome = edgecut("bench", bundle, *options, "--json")
     assert outcome.code == 0, outcome
     assert {row["threads"] for row in outcome.json["rows"]} == {1}  # once: it has its own
