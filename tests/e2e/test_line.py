@@ -28,6 +28,8 @@ from tests.command import edgecut
 from tests.e2e.conftest import TARGETS
 from tests.e2e.models import ANIMALS, Case, write_coco
 
+QUICK = ("--starts", "1", "--seconds", "0.1")
+
 STEMS = [f"tiny.{scheme}" for scheme in ("float32", "float16", "int8")]
 FILES = {"cut.onnx", "labels.txt", "manifest.json", "report.json"} | {
     f"{stem}{suffix}" for stem in STEMS for suffix in (".tflite", ".xml", ".bin")
@@ -285,10 +287,7 @@ def test_bench_shows_why_not_to_believe_it(built: Path) -> None:
         "bench",
         built,
         "--no-peak",
-        "--starts",
-        "1",
-        "--seconds",
-        "0.1",
+        *QUICK,
         "--threads",
         "1,64",
         "--sustain",
@@ -365,7 +364,7 @@ def test_json_says_what_it_is(classifying: Case, built_classifier: Path, tmp_pat
 def test_the_camera_loop(kind: str, request: pytest.FixtureRequest) -> None:
     case = request.getfixturevalue("detecting" if kind == "detector" else "classifying")
     folder = request.getfixturevalue("built" if kind == "detector" else "built_classifier")
-    options = ("--no-peak", "--starts", "1", "--seconds", "0.1", "--camera-loop", case.photos)
+    options = ("--no-peak", *QUICK, "--camera-loop", case.photos)
     outcome = edgecut("bench", folder, *options, "--json")
     assert outcome.code == 0, outcome
     rows = outcome.json["camera_loop"]
@@ -388,7 +387,7 @@ def test_what_is_not_counted_gives_no_rate(
     built_classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "cost", lambda network: replace(cost(network), uncounted=("lstm",)))
-    options = ("--no-peak", "--starts", "1", "--seconds", "0.1")
+    options = ("--no-peak", *QUICK)
     data = edgecut("bench", built_classifier, *options, "--json").json
     kept = tmp_path / "bench.json"
     kept.write_text(json.dumps(data))
@@ -410,9 +409,7 @@ def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPa
         measured_at="2026-01-01T00:00:00+00:00",
     )
     monkeypatch.setattr(timing, "roofs_here", lambda wanted, tell: dict.fromkeys(wanted, roof))
-    rows = edgecut("bench", built_classifier, "--starts", "1", "--seconds", "0.1", "--json").json[
-        "rows"
-    ]
+    rows = edgecut("bench", built_classifier, *QUICK, "--json").json["rows"]
     for row in rows:
         peak = row["roofline"]["peak_gmacs_per_s"]
         assert peak == (1e6 if "int8" in row["artifact"] else 1e-6)
@@ -424,16 +421,11 @@ def test_shares_of_the_peak(built_classifier: Path, monkeypatch: pytest.MonkeyPa
     for sheet in sheets.values():
         known = sheet and read_target(sheet["target"]).peak(sheet["scheme"])
         assert sheet is None or (known and sheet["gmacs_per_s"] == known.gmacs_per_s)
-    said = edgecut("bench", built_classifier, "--starts", "1", "--seconds", "0.1").stdout
+    said = edgecut("bench", built_classifier, *QUICK).stdout
     assert "in int8, threads: 1: 1e+06 GMAC/s (raspberry-pi-4's data sheet, all cores: " in said
     assert "of peak" in said and "The peaks may be higher than measured" in said
-    assert (
-        "of peak"
-        not in edgecut(
-            "bench", built_classifier, "--no-peak", "--starts", "1", "--seconds", "0.1"
-        ).stdout
-    )
+    assert "of peak" not in edgecut("bench", built_classifier, "--no-peak", *QUICK).stdout
     why = "the peak could not be measured: no runtime"
     monkeypatch.setattr(timing, "roofs_here", lambda wanted, tell: dict.fromkeys(wanted, why))
-    said = edgecut("bench", built_classifier, "--starts", "1", "--seconds", "0.1").stdout
+    said = edgecut("bench", built_classifier, *QUICK).stdout
     assert "of peak" not in said and f"Shares of the peak are not known: {why}." in said
