@@ -38,6 +38,11 @@ class Demand:
     flows: Mapping[str, Flow]
     refusals: tuple[Refusal, ...]
 
+    def stopped(self, node: ir.Node) -> str | None:
+        """Why demand stopped at a node; None where it did not."""
+        name = _name(node)
+        return next((one.reason for one in self.refusals if one.node == name), None)
+
 
 def demand(network: Network, wanted: Mapping[str, Region | None]) -> Demand:
     """What the network must still compute to give the wanted regions of its outputs.
@@ -118,4 +123,8 @@ def _everything(node: ir.Node) -> Flow:
 
 
 def _refusal(node: ir.Node, reason: str) -> Refusal:
-    return Refusal(node=node.name or key(node), op_type=node.op_type, reason=reason)
+    return Refusal(node=_name(node), op_type=node.op_type, reason=reason)
+
+
+def _name(node: ir.Node) -> str:
+    return node.name or key(node)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecut.cost import macs_of
-from edgecut.cutout import asked, cut
+from edgecut.cutout import asked
 from edgecut.demand import Demand, captured, demand, key
 from edgecut.network import Network
 from edgecut.node_categories import node_categories
 from edgecut.ops.region import Region
 from edgecut.ops.rule import Unsupported, shape_of
+from edgecut.passes.narrow import narrow
 from edgecut.scores import EXACT
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def fates(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tupl
     """The fate of every node, in running order.
 
     Raises:
-        EdgecutError: what ``cutout.cut`` raises.
+        EdgecutError: what ``cutout.asked`` raises.
     """
     task = asked(network, keep, scores)
     need = demand(task.network, task.wanted)
-    small, _ = cut(network, keep, scores=scores)
+    small = narrow(task.network, need, task.wanted)
     left = {key(node): _macs(node) for node in small.model.graph}
     needed_by = node_categories(task.network)
     nodes = list(task.network.model.graph)
@@ -74,7 +75,7 @@ def fates(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tupl
             macs=_macs(node),
             macs_left=left.get(key(node), 0),
             categories=needed_by.get(str(node.name), ()),
-            stopped=_stopped(node, need),
+            stopped=need.stopped(node),
         )
         for node in nodes
     )
@@ -99,11 +100,6 @@ def _left(node: ir.Node, need: Demand) -> tuple[int, ...] | None:
     shape = _shape(node.outputs[0])
     region = need.regions.get(key(node), Region())
     return () if shape is None else region.extent(shape)
-
-
-def _stopped(node: ir.Node, need: Demand) -> str | None:
-    name = node.name or key(node)
-    return next((refusal.reason for refusal in need.refusals if refusal.node == name), None)
 
 
 def _macs(node: ir.Node) -> int:

@@ -37,13 +37,11 @@ Wanted = Mapping[str, Region]
 
 def wanted_of(categories: CategoryMap, kept: Sequence[int]) -> dict[str, Region]:
     """The region of each output that a task needs; outputs that it needs whole do not appear."""
-    slots = {
-        entry.output: (entry.axis, entry.kept(kept), entry.slots) for entry in categories.outputs
-    }
     return {
-        output: Region().with_axis(axis, some)
-        for output, (axis, some, every) in slots.items()
-        if len(some) < len(every)
+        entry.output: Region().with_axis(entry.axis, some)
+        for entry in categories.outputs
+        for some in [entry.kept(kept)]
+        if len(some) < len(entry.slots)
     }
 
 
@@ -53,7 +51,7 @@ def renormalised(network: Network, wanted: Wanted) -> Network:
     Raises:
         EdgecutError: ``no-softmax``.
     """
-    places = set(_coupled(network, wanted))
+    places = _coupled(network, wanted)
     if not places:
         raise _no_softmax(network)
     model = network.editable()
@@ -69,7 +67,7 @@ def masked(network: Network, wanted: Wanted) -> Network:
     Raises:
         EdgecutError: ``no-softmax``.
     """
-    places = set(_coupled(network, wanted))
+    places = _coupled(network, wanted)
     need = demand(renormalised(network, wanted), wanted)
     model = network.editable()
     for node in list(model.graph):
@@ -98,22 +96,20 @@ def with_other(
     return network.evolve(model, OTHER, categories=told), told
 
 
-def _coupled(network: Network, wanted: Wanted) -> Iterator[str]:
+def _coupled(network: Network, wanted: Wanted) -> set[str]:
     """The softmaxes that stop the cut, and do not stop where everything is kept."""
-    idle = demand(network, {})
-    asked = demand(network, wanted)
-    for name, flow in asked.flows.items():
-        if flow.stopped and not idle.flows[name].stopped and name in _softmaxes(network):
-            yield name
-
-
-def _softmaxes(network: Network) -> set[str]:
-    return {key(node) for node in network.model.graph if op_of(node) in Softmax.op_types}
+    idle, asked = demand(network, {}), demand(network, wanted)
+    softmaxes = [key(node) for node in network.model.graph if op_of(node) in Softmax.op_types]
+    return {
+        name
+        for name in softmaxes
+        if name in asked.flows and asked.flows[name].stopped and not idle.flows[name].stopped
+    }
 
 
 def _mask(graph: ir.Graph, node: ir.Node, kept: Region) -> None:
     source = node.inputs[0]
-    assert source is not None
+    assert source is not None and source.dtype is not None
     shape = shape_of(source)
     axis = int(attribute(node, "axis", -1)) % len(shape)
     bias = np.full(shape[axis], -np.inf, np.float32)
@@ -121,7 +117,7 @@ def _mask(graph: ir.Graph, node: ir.Node, kept: Region) -> None:
     sizes = [1] * len(shape)
     sizes[axis] = shape[axis]
     name = f"{source.name}/mask"
-    mask = edit.constant(graph, name, bias.reshape(sizes))
+    mask = edit.constant(graph, name, bias.reshape(sizes).astype(source.dtype.numpy()))
     masked_input = edit.insert(graph, node, "Add", [source, mask], like=source, name=name)
     node.replace_input_with(0, masked_input)
 
@@ -170,7 +166,7 @@ def _add_other(graph: ir.Graph, entry: OutputSlots, kept: Sequence[int]) -> Outp
     """Put the kept slots and the sum of the others in the place of an output."""
     place = next(i for i, v in enumerate(graph.outputs) if v.name == entry.output)
     whole = graph.outputs[place]
-    whole.name = f"{entry.output}/all"
+    whole.name = edit.fresh(f"{entry.output}/all", edit.value_names(graph))
     times = _anchors(entry)
     assert times is not None
     size = len(entry.slots) // times

@@ -64,7 +64,7 @@ def why(network: Network, keep: Sequence[str], name: str, *, scores: str = EXACT
         scores: what kept scores are behind a softmax; ``edgecut.scores`` has the table.
 
     Raises:
-        EdgecutError: ``unknown-node``, or what ``cutout.cut`` raises.
+        EdgecutError: ``unknown-node``, or what ``cutout.asked`` raises.
     """
     cut = asked(network, keep, scores)
     node = _found(cut.network, name)
@@ -148,13 +148,8 @@ def _step(node: ir.Node, tensor: ir.Value, need: Demand) -> Step:
         op_type=node.op_type,
         tensor=str(tensor.name),
         needed=_shares(tensor, need.regions.get(str(tensor.name), Region())),
-        stopped=need.flows[key(node)].stopped or _refused(node, need),
+        stopped=need.stopped(node),
     )
-
-
-def _refused(node: ir.Node, need: Demand) -> str | None:
-    name = node.name or key(node)
-    return next((refusal.reason for refusal in need.refusals if refusal.node == name), None)
 
 
 def _shares(tensor: ir.Value, region: Region) -> tuple[tuple[int, int], ...]:

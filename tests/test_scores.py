@@ -176,3 +176,18 @@ def test_an_output_may_lack_the_first_category() -> None:
     (full,) = run(network, feeds).values()
     (got,) = run(found, feeds).values()
     np.testing.assert_allclose(got[:, 2], full[:, 2:].sum(1), rtol=1e-6)
+
+
+def test_the_reference_keeps_the_type_of_its_scores() -> None:
+    nodes = [
+        node("Cast", ["x"], ["d"], to=11),
+        node("MatMul", ["d", "w"], ["z"]),
+        node("Softmax", ["z"], ["y"], axis=1),
+    ]
+    weights = {"w": conv_weights(7, 4).astype(np.float64)}
+    network = network_of(nodes, inputs={"x": (1, 7)}, outputs=["y"], weights=weights)
+    network = with_categories(network, NAMES, source="test")
+    feeds = random_inputs(network)
+    (expected,) = run(reference(network, ["bee"], scores="renormalised"), feeds).values()
+    assert expected.dtype == np.float64
+    np.testing.assert_allclose(expected, [[0, 1, 0, 0]], atol=1e-12)
