@@ -11,12 +11,11 @@ import numpy as np
 
 from edgecut.errors import EdgecutError
 from edgecut.measure import recorded
-from edgecut.measure.statistics import CONFIDENCE, burst_medians
+from edgecut.measure.statistics import burst_medians, middle, resampled
 
 SCHEMA = "edgecut.bench/1"
 MIN_BURSTS = 5
 """Fewer bursts do not tell how far their medians scatter."""
-_RESAMPLES = 2000
 
 Row = Mapping[str, Any]
 Key = tuple[str, str, int]
@@ -190,22 +189,7 @@ def _change(key: Key, old: Row, new: Row) -> Change:
 def _interval(old: Row, new: Row) -> tuple[float, float]:
     """The interval of the ratio of the medians of bursts, by the bootstrap."""
     random = np.random.default_rng(0)
-    above, below = (_drawn(row, random) for row in (new, old))
-    tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(above / below, [tail, 100 - tail])
-    return float(low), float(high)
-
-
-def _drawn(row: Row, random: np.random.Generator) -> np.ndarray:
-    """Medians of starts that are drawn, and of bursts that are drawn from each of them.
-
-    As ``statistics.interval`` draws them: bursts of one start are alike.
-    """
-    medians, sizes = burst_medians(row["bursts_ms"]), np.array(_rounds(row))
-    count = len(sizes)
-    starts = random.integers(0, count, size=(_RESAMPLES, count, 1))
-    shares = random.random(size=(_RESAMPLES, count, max(1, len(medians) // count)))
-    first = np.cumsum(sizes) - sizes
-    picks = first[starts] + (shares * sizes[starts]).astype(int)
-    drawn: np.ndarray = np.median(medians[picks].reshape(_RESAMPLES, -1), axis=1)
-    return drawn
+    above, below = (
+        resampled(burst_medians(row["bursts_ms"]), _rounds(row), random) for row in (new, old)
+    )
+    return middle(above / below)

@@ -82,13 +82,24 @@ def interval(
         values: one for each burst, start by start.
         rounds: how many of them each start has; by default there was one start.
     """
+    return middle(resampled(values, rounds, np.random.default_rng(0)))
+
+
+def resampled(
+    values: NDArray[np.float64], rounds: Sequence[int] | None, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Medians of starts that are drawn, and of bursts drawn from each of them, as ``interval``."""
     sizes = np.array(rounds or [len(values)])
-    random = np.random.default_rng(0)
     starts = random.integers(0, len(sizes), size=(_RESAMPLES, len(sizes), 1))
     shares = random.random(size=(_RESAMPLES, len(sizes), max(1, len(values) // len(sizes))))
     first = np.cumsum(sizes) - sizes
     picks = first[starts] + (shares * sizes[starts]).astype(int)
-    drawn = np.median(values[picks].reshape(_RESAMPLES, -1), axis=1)
+    drawn: NDArray[np.float64] = np.median(values[picks].reshape(_RESAMPLES, -1), axis=1)
+    return drawn
+
+
+def middle(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """Between what the middle ``CONFIDENCE`` of these values lies."""
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(drawn, [tail, 100 - tail])
     return float(low), float(high)

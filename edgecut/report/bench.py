@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from edgecut.measure.environment import remarks
+from edgecut.measure.measurement import SCENARIOS
 from edgecut.records import Record
 
 Row = Mapping[str, Any]
-SCENARIOS = ("single_stream", "offline", "energy")
 
 
 @dataclass(frozen=True)
