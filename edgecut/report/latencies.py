@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from edgecut.measure.measurement import SCENARIOS
 from edgecut.report import conditions, figures
-from edgecut.report.bench import SCENARIOS, Bench
+from edgecut.report.bench import Bench
 from edgecut.report.conditions import WHO, who
 from edgecut.report.markup import figure, given, moment, reasons, table, verdict_of
 
