@@ -111,8 +111,10 @@ def _flow(node: ir.Node, wishes: Sequence[Region | None]) -> tuple[Flow, Refusal
 
 
 def _is_partial(value: ir.Value, wish: Region | None) -> bool:
+    if wish is None:
+        return bool(value.uses())  # what nobody ever reads is no part
     try:
-        return wish is None or not wish.fitted(shape_of(value)).is_whole
+        return not wish.fitted(shape_of(value)).is_whole
     except Unsupported:
         return True
 

@@ -11,7 +11,6 @@ from edgecut.cutout import asked
 from edgecut.demand import Demand, captured, demand, key
 from edgecut.network import Network
 from edgecut.node_categories import node_categories
-from edgecut.ops.region import Region
 from edgecut.ops.rule import Unsupported, shape_of
 from edgecut.passes.narrow import narrow
 from edgecut.scores import EXACT
@@ -60,7 +59,7 @@ def fates(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tupl
     task = asked(network, keep, scores)
     need = demand(task.network, task.wanted)
     small = narrow(task.network, need, task.wanted)
-    left = {key(node): _macs(node) for node in small.model.graph}
+    left = {str(node.name): _macs(node) for node in small.model.graph}
     needed_by = node_categories(task.network)
     nodes = list(task.network.model.graph)
     places = {str(value.name): i for i, node in enumerate(nodes) for value in node.outputs}
@@ -73,7 +72,7 @@ def fates(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tupl
             shape=_shape(node.outputs[0]),
             left=_left(node, need),
             macs=_macs(node),
-            macs_left=left.get(key(node), 0),
+            macs_left=left.get(str(node.name), 0),
             categories=needed_by.get(str(node.name), ()),
             stopped=need.stopped(node),
         )
@@ -94,12 +93,11 @@ def _shape(value: ir.Value) -> tuple[int, ...] | None:
 
 
 def _left(node: ir.Node, need: Demand) -> tuple[int, ...] | None:
-    """What is needed of the first output that anything needs; None where nothing is."""
-    if key(node) not in need.flows:
+    """What is computed of the first output; None where nothing of the node is needed."""
+    flow, shape = need.flows.get(key(node)), _shape(node.outputs[0])
+    if flow is None:
         return None
-    shape = _shape(node.outputs[0])
-    region = need.regions.get(key(node), Region())
-    return () if shape is None else region.extent(shape)
+    return () if shape is None else flow.outputs[0].fitted(shape).extent(shape)
 
 
 def _macs(node: ir.Node) -> int:

@@ -17,7 +17,7 @@ from edgecut.errors import EdgecutError
 from edgecut.measure.contender import Contender
 from edgecut.network import Network
 from edgecut.runtimes import RunningArtifact, open_runtime, ports_of
-from edgecut.scores import EXACT
+from edgecut.scores import EXACT, SCORES
 from edgecut.source import SampleSource, Source, TargetSource, load
 from edgecut.target import Target, read_target
 
@@ -138,7 +138,7 @@ def _opened(
         network=network,
         artifacts=artifacts,
         keep=tuple(str(name) for name in report["keep"]),
-        scores=str(report.get("scores", EXACT)),
+        scores=_scores(report.get("scores", EXACT)),
         selection={
             name: (int(axis), tuple(int(slot) for slot in slots))
             for name, (axis, slots) in report["selection"].items()
@@ -150,6 +150,12 @@ def _opened(
         samples=SampleSource.from_json(samples, folder) if samples else None,
         targets=tuple(TargetSource.from_json(t, folder).target for t in report["targets"]),
     )
+
+
+def _scores(told: object) -> str:
+    if told not in SCORES:
+        raise ValueError(f"'scores' is {told!r}")
+    return str(told)
 
 
 def _cut_network(folder: Path, attention: bool, told: dict[str, Any] | None) -> Network:

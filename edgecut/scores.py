@@ -53,7 +53,7 @@ def renormalised(network: Network, wanted: Wanted) -> Network:
     """
     places = _coupled(network, wanted)
     if not places:
-        raise _no_softmax(network)
+        raise _no_softmax(f"no softmax of {network.name} can run over what is kept alone")
     model = network.editable()
     for node in model.graph:
         if key(node) in places:
@@ -91,7 +91,7 @@ def with_other(
         if len(entry.kept(kept)) < len(entry.slots) and _is_probability(network, entry):
             entries[i] = _add_other(model.graph, entry, kept)
     if entries == list(categories.outputs):
-        raise _no_softmax(network)
+        raise _no_softmax(f"no output of {network.name} holds the probabilities of one softmax")
     told = replace(categories, outputs=tuple(entries))
     return network.evolve(model, OTHER, categories=told), told
 
@@ -126,15 +126,23 @@ def _is_probability(network: Network, entry: OutputSlots) -> bool:
     """Whether nothing but moves lies between the slots of an output and softmaxes over them."""
     if _anchors(entry) is None:
         return False
-    first = next(owner for owner in entry.slots if owner is not None)
-    one = tuple(i for i, owner in enumerate(entry.slots) if owner == first)
-    need = demand(network, {entry.output: Region().with_axis(entry.axis, one)})
+    owned = [i for i, owner in enumerate(entry.slots) if owner is not None]
+    first = [i for i in owned if entry.slots[i] == entry.slots[owned[0]]]
+    alone, together = (_behind(network, entry, slots) for slots in (first, owned))
+    # One softmax for all: two of them, or another score among them, give sums of something else.
+    return alone is not None and alone.keys() == (together or {}).keys() and all(alone.values())
+
+
+def _behind(
+    network: Network, entry: OutputSlots, slots: Sequence[int]
+) -> dict[str, str | None] | None:
+    """The softmaxes that some slots are moved from, and why each stops the cut; None without."""
+    need = demand(network, {entry.output: Region().with_axis(entry.axis, tuple(slots))})
     (value,) = (v for v in network.model.graph.outputs if v.name == entry.output)
     ends = list(_ends(value, need))
-    return bool(ends) and all(
-        node is not None and op_of(node) == "Softmax" and need.flows[key(node)].stopped
-        for node in ends
-    )
+    if not all(node is not None and op_of(node) == "Softmax" for node in ends):
+        return None
+    return {key(node): need.flows[key(node)].stopped for node in ends if node is not None}
 
 
 def _anchors(entry: OutputSlots) -> int | None:
@@ -212,9 +220,10 @@ def _appended(
     return output
 
 
-def _no_softmax(network: Network) -> EdgecutError:
+def _no_softmax(message: str) -> EdgecutError:
     return EdgecutError(
-        f"no softmax couples the categories of {network.name}",
+        message,
         code="no-softmax",
-        hint="leave --scores out: its scores stand by themselves, and are exact after the cut",
+        hint="leave --scores out: scores that stand by themselves are exact after the cut; where "
+        "there is a softmax, --why NODE tells who else reads it",
     )

@@ -58,7 +58,7 @@ def _row(
     name: str, done: Cut, errors: Sequence[tuple[float, float]], full: Cost, small: Cost
 ) -> dict[str, Any]:
     """``errors``: absolute and relative, without ONNX Runtime's optimisations, then with them."""
-    relative = max(relative for _, relative in errors)
+    relative = float(np.max([relative for _, relative in errors]))  # NaN stays NaN
     return {
         "model": name,
         "keep": len(done.keep),
@@ -110,7 +110,8 @@ def _error(expected: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> tuple
     pairs = [(expected[name], got[name]) for name in expected]
     absolute = [float(np.abs(a - b).max()) if a.shape == b.shape else np.inf for a, b in pairs]
     largest = [float(np.abs(a).max()) or 1.0 for a, _ in pairs]
-    return max(absolute), max(a / b for a, b in zip(absolute, largest, strict=True))
+    shares = [a / b for a, b in zip(absolute, largest, strict=True)]
+    return float(np.max(absolute)), float(np.max(shares))  # where max may drop a NaN
 
 
 def _excluded(before: int, after: int) -> float:

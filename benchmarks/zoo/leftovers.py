@@ -53,7 +53,9 @@ def _shows(
         values[channel] = scale
         for feed, expected in zip(feeds, plain, strict=True):
             got = session.run(None, {**feed, mask: values.reshape(shape)})
-            if any(not np.array_equal(a, b) for a, b in zip(got, expected, strict=True)):
+            if any(
+                not np.array_equal(a, b, equal_nan=True) for a, b in zip(got, expected, strict=True)
+            ):
                 return True
     return False
 

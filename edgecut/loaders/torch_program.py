@@ -78,14 +78,19 @@ def _check_export(torch: Any, program: Any, network: Network, source: str) -> No
     tree = torch.utils._pytree
     # The tensors among the program's arguments, wherever they stand, are the network's inputs.
     leaves, shape = tree.tree_flatten(program.example_inputs)
-    given = iter([torch.from_numpy(feeds[spec.name]) for spec in network.inputs])
-    leaves = [next(given) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+    given = iter([_numbers(torch, feeds[spec.name]) for spec in network.inputs])
+    leaves = [
+        next(given).to(leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves
+    ]
     arguments, named = tree.tree_unflatten(leaves, shape)
     with torch.no_grad():
         found = _attempt("run", source, lambda: program.module()(*arguments, **named))
-    leaves = tree.tree_leaves(found)
-    expected = [leaf.numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    got = list(run(network.to_bytes(), feeds))
+    tensors = [leaf for leaf in tree.tree_leaves(found) if isinstance(leaf, torch.Tensor)]
+    expected = [(t.float() if t.is_floating_point() else t).numpy() for t in tensors]
+    told = _attempt(
+        "run", f"what was exported from {source}", lambda: run(network.to_bytes(), feeds)
+    )
+    got = [_numbers(torch, array).numpy() for array in told]
     wrong = first_difference(got, expected, share=EXPORT_TOLERANCE)
     if wrong is not None:
         raise EdgecutError(
@@ -93,6 +98,12 @@ def _check_export(torch: Any, program: Any, network: Network, source: str) -> No
             code="export-not-exact",
             hint="an operation that is exported wrongly: export it to ONNX by other means",
         )
+
+
+def _numbers(torch: Any, array: Any) -> Any:
+    """An array as a tensor; floats of any kind as float32, which both sides know."""
+    kind = array.dtype.kind
+    return torch.from_numpy(array if kind in "biu" else array.astype("float32"))
 
 
 def _torch() -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.ops.convolution import members
+from edgecut.ops.elementwise import aligned
 from edgecut.ops.region import Indices, Region, indices
 from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of, sole
 
@@ -119,7 +120,10 @@ class LayerNormalization(OpRule):
         stopped = None
         if need.fitted(shape) != out.fitted(shape):
             stopped = f"LayerNormalization couples all from axis {first} on"
-        rest = tuple(None if value is None else Region() for value in node.inputs[1:])
+        rest = tuple(
+            None if value is None else aligned(need, len(shape), shape_of(value))
+            for value in node.inputs[1:]
+        )
         outputs = (need,) * len(node.outputs)
         return Flow(inputs=(need, *rest), outputs=outputs, stopped=stopped)
 
@@ -132,6 +136,7 @@ class LayerNormalization(OpRule):
                 inputs=[x, _numbers(5, 6)],
                 attributes={"axis": 1},
             ),
+            Example(op_type="LayerNormalization", inputs=[x, _numbers(5, 6), _numbers(2, 1, 6)]),
         )
 
 

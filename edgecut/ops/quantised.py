@@ -21,7 +21,7 @@ class Quantise(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, scale = sole(wanted), shape_of(node.inputs[1])
-        if len(scale) > 1:
+        if len(scale) > 1 or attribute(node, "block_size", 0):
             raise Unsupported("its scales are those of blocks")
         per_tensor = not scale or scale == (1,)
         axis = 0 if per_tensor else int(attribute(node, "axis", 1)) % len(shape_of(node.inputs[0]))

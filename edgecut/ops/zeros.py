@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecut.ops.region import Indices
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+_KEY = "edgecut.zeros"
 
 
 def reached(
@@ -22,11 +25,25 @@ def reached(
     """
     if weights is None or weights.const_value is None:
         return None
-    array = np.asarray(weights.const_value.numpy())
-    if kept is not None:
-        array = np.take(array, kept, axis=kept_axis)
-    others = tuple(i for i in range(array.ndim) if i != axis % array.ndim)
-    found = np.flatnonzero(np.any(array, axis=others))
-    if len(found) == array.shape[axis]:
+    joined = _joined(weights.const_value, axis, kept_axis)
+    if joined is None:
+        return None
+    found = np.flatnonzero((joined if kept is None else joined[list(kept)]).any(axis=0))
+    if len(found) == joined.shape[1]:
         return None
     return tuple(found.tolist()) or (0,)
+
+
+def _joined(tensor: ir.TensorProtocol, axis: int, kept_axis: int) -> NDArray[np.bool_] | None:
+    """Which index of ``kept_axis`` any weight joins to which of ``axis``; None where all are.
+
+    It is found once for each weight and kept with it, for demand is asked often.
+    """
+    place = (axis, kept_axis)
+    known = tensor.meta.setdefault(_KEY, {})
+    if place not in known:
+        array = np.moveaxis(np.asarray(tensor.numpy()), (kept_axis, axis), (0, 1))
+        joined = np.any(array, axis=tuple(range(2, array.ndim)))
+        known[place] = None if joined.all() else joined
+    found: NDArray[np.bool_] | None = known[place]
+    return found
