@@ -22,6 +22,10 @@ CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 NAMES = "names"
 """The metadata in which ``discovery`` finds category names."""
 RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+STEPS = ("resize", "center_crop", "rescale", "normalize", "convert_rgb", "flip_channel_order")
+"""What ``do_...`` may say and a recipe can."""
+FURTHER = ("include_top", "rescale_offset")
+"""Other steps, which no recipe has."""
 LARGE = 384
 """From this size on, the processor of ConvNeXt stretches instead of cropping."""
 
@@ -54,6 +58,10 @@ def read_preprocessor(path: Path) -> Recipe:
     """
     try:
         told = finite_json.loads(path.read_text(encoding="utf-8"))
+        steps = [f"do_{step}" for step in STEPS]
+        for key, wish in told.items():
+            if wish and (key in FURTHER or (key.startswith("do_") and key not in steps)):
+                raise ValueError(f"'{key}'")
         resize, fraction = _resizing(told)
         normalised = bool(told.get("do_normalize", True)) and "image_mean" in told
         scale = float(told.get("rescale_factor", 1 / 255)) if told.get("do_rescale", True) else 1.0
@@ -61,7 +69,7 @@ def read_preprocessor(path: Path) -> Recipe:
             name=str(told.get("image_processor_type", path.stem)),
             resize=resize,
             interpolation=RESAMPLING[int(told.get("resample", 2))],
-            colour="RGB",
+            colour="BGR" if told.get("do_flip_channel_order") else "RGB",
             scale=scale,
             mean=_per_channel(told["image_mean"]) if normalised else (0.0, 0.0, 0.0),
             std=_per_channel(told["image_std"]) if normalised else (1.0, 1.0, 1.0),
@@ -77,10 +85,12 @@ def read_preprocessor(path: Path) -> Recipe:
 
 def _resizing(told: Mapping[str, Any]) -> tuple[str, float]:
     """``stretch`` or ``crop``, and the fraction of the short side that is left."""
-    if told.get("do_pad") or not told.get("do_resize", True):
-        raise ValueError("images keep their shapes, and are padded")
+    if not told.get("do_resize", True):
+        raise ValueError("images keep their shapes")
     size = told.get("size", {})
-    size = size if isinstance(size, Mapping) else {"shortest_edge": size}
+    if not isinstance(size, Mapping):
+        # Some processors of old stretched to it, others took it for the short side.
+        raise ValueError(f"a size of {size!r}, which does not say of what")
     if "height" in size and "width" in size:
         if told.get("do_center_crop") and _sides(told["crop_size"]) != _sides(size):
             raise ValueError("it stretches and then crops")

@@ -79,7 +79,7 @@ def test_a_folder_without_them_is_as_before(tmp_path: Path) -> None:
         (RESNET, "crop", 0.875, "bilinear"),
         (CONVNEXT, "crop", 0.875, "bicubic"),
         ({**CONVNEXT, "size": {"shortest_edge": 384}}, "stretch", 1.0, "bicubic"),
-        ({**RESNET, "size": 256, "crop_size": {"height": 224, "width": 224}}, "crop", 0.875, ""),
+        ({**RESNET, "crop_size": {"height": 224, "width": 224}}, "crop", 0.875, ""),
     ],
 )
 def test_what_processors_do_as_recipes(
@@ -90,6 +90,11 @@ def test_what_processors_do_as_recipes(
     assert isinstance(recipe, Recipe)
     assert (recipe.resize, recipe.crop_fraction) == (resize, fraction)
     assert recipe.interpolation == (interpolation or "bilinear") and recipe.colour == "RGB"
+
+
+def test_flipped_channels_are_blue_first(tmp_path: Path) -> None:
+    folder = saved(tmp_path, preprocessor_config={**VIT, "do_flip_channel_order": True})
+    assert read_preprocessor(folder / "preprocessor_config.json").colour == "BGR"
 
 
 def test_without_normalisation_pixels_are_only_scaled(tmp_path: Path) -> None:
@@ -111,6 +116,10 @@ def test_without_normalisation_pixels_are_only_scaled(tmp_path: Path) -> None:
         {"resample": 5},
         {"image_mean": [0.5]},
         {"size": "large"},
+        {"size": 256, "do_center_crop": True, "crop_size": 224},
+        {"include_top": True},
+        {"rescale_offset": True},
+        {"do_reduce_labels": True},
     ],
 )
 def test_what_no_recipe_can_say_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:

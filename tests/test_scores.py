@@ -191,3 +191,20 @@ def test_the_reference_keeps_the_type_of_its_scores() -> None:
     (expected,) = run(reference(network, ["bee"], scores="renormalised"), feeds).values()
     assert expected.dtype == np.float64
     np.testing.assert_allclose(expected, [[0, 1, 0, 0]], atol=1e-12)
+
+
+@pytest.mark.parametrize("second", ["Sigmoid", "Softmax"])
+def test_scores_of_two_kinds_have_no_other(second: str) -> None:
+    """Their sum would be no probability."""
+    nodes = [
+        node("Gemm", ["x", "w"], ["z"], transB=1),
+        node("Split", ["z", "sizes"], ["a", "b"], axis=1),
+        node("Softmax", ["a"], ["p"], axis=1),
+        node(second, ["b"], ["q"]),
+        node("Concat", ["p", "q"], ["y"], axis=1),
+    ]
+    weights = {"w": conv_weights(4, 7), "sizes": np.array([2, 2], np.int64)}
+    network = network_of(nodes, inputs={"x": (1, 7)}, outputs=["y"], weights=weights)
+    with pytest.raises(EdgecutError) as error:
+        cut(with_categories(network, NAMES, source="test"), ["ant"], scores="other")
+    assert error.value.code == "no-softmax"

@@ -198,3 +198,13 @@ def test_a_program_that_takes_its_image_by_name(torch, tmp_path: Path) -> None: 
     torch.export.save(program, tmp_path / "named.pt2")
     network = load_torch(str(tmp_path / "named.pt2"), trust=True)
     assert network.outputs[0].shape == (1, 4, 6, 6)
+
+
+def test_a_program_of_half_precision_is_compared_too(torch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    class Half(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, image):  # type: ignore[no-untyped-def]
+            return (image * 2).to(torch.float16)
+
+    program = torch.export.export(Half(), (torch.zeros(SHAPE),))
+    torch.export.save(program, tmp_path / "half.pt2")
+    assert load_torch(str(tmp_path / "half.pt2"), trust=True).outputs[0].dtype == "float16"

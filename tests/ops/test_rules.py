@@ -449,3 +449,9 @@ def test_shapes_that_no_reshape_joins_are_not_understood(
 ) -> None:
     with pytest.raises(Unsupported):
         list(blocks(before, after))
+
+
+def test_scales_of_blocks_are_refused() -> None:
+    scale = np.array([0.1, 0.2], np.float32)
+    network = one("QuantizeLinear", (8,), scale, opset=21, axis=0, block_size=4)
+    assert "blocks" in narrowed(network, {0: [1, 6]})[1].refusals[0].reason

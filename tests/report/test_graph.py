@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
+from edgecut.discovery import with_categories
 from edgecut.errors import EdgecutError
 from edgecut.fates import Fate, fates
 from edgecut.report import graph, lanes
+from tests.graphs import conv_weights, network_of
 from tests.report.browser import Reader, needs_browser, opened
 from tests.test_why import NAMES, branches
 
@@ -42,6 +47,50 @@ def test_every_node_has_its_fate(found: tuple[Fate, ...]) -> None:
     assert left.categories == ("ant", "bee")
     join = next(fate for fate in found if fate.node == "join")
     assert [found[place].node for place in join.reads] == ["box", "left", "right"]
+
+
+def of(nodes: list[onnx.NodeProto], outputs: list[str], *slots: str) -> dict[str, Fate]:
+    """The fates in a network of one input, cut to its first category."""
+    network = network_of(
+        nodes, inputs={"x": (1, 6)}, outputs=outputs, weights={"w": conv_weights(4, 6)}
+    )
+    network = with_categories(network, NAMES, source="test", slots=",".join(slots))
+    return {fate.node: fate for fate in fates(network, ["ant"])}
+
+
+def test_what_is_computed_and_not_shown_costs_all_the_same() -> None:
+    """An exact softmax needs all logits, of which the output shows one."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["z"], name="head", transB=1),
+        helper.make_node("Softmax", ["z"], ["y"], name="soft", axis=1),
+    ]
+    found = of(nodes, ["z", "y"], "z:1:4", "y:1:4")
+    assert {name: (fate.kind, fate.macs_left) for name, fate in found.items()} == {
+        "head": ("whole", 24),
+        "soft": ("whole", 0),
+    }
+    assert found["soft"].stopped
+
+
+def test_a_node_counts_by_its_first_output_though_another_is_read() -> None:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["z"], name="head", transB=1),
+        helper.make_node("Reshape", ["z", "rows"], ["r"], name="rows"),
+        helper.make_node("TopK", ["r", "two"], ["values", "y"], name="top"),
+    ]
+    network = network_of(
+        nodes,
+        inputs={"x": (1, 6)},
+        outputs=["y"],
+        weights={
+            "w": conv_weights(12, 6),
+            "rows": np.array([1, 4, 3], np.int64),
+            "two": np.array([2], np.int64),
+        },
+    )
+    network = with_categories(network, NAMES, source="test", slots="y:1:4")
+    top = next(fate for fate in fates(network, ["ant"]) if fate.node == "top")
+    assert top.kind != "gone"
 
 
 graphs = st.integers(1, 30).flatmap(

@@ -77,3 +77,10 @@ def test_a_cut_that_gives_other_numbers_is_not_exact(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(judging, "_outputs", off)
     model, rows = judging.judged(subject, 1)  # type: ignore[arg-type]
     assert model["exact"] == 0 and not rows[0]["exact"]
+
+
+def test_nan_is_not_exact() -> None:
+    expected = {name: np.zeros(2, np.float32) for name in "ab"}
+    for wrong in "ab":
+        got = {**expected, wrong: np.array([0, np.nan], np.float32)}
+        assert np.isnan(judging._error(expected, got)).all()
