@@ -174,6 +174,9 @@ class _OnnxRuntime:
         self._options.intra_op_num_threads = threads
         self._options.inter_op_num_threads = 1
         self._options.log_severity_level = 3
+        if os.path.exists(path + ".data"):
+            # Large weights stay where they lie: repacking would copy them all.
+            self._options.add_session_config_entry("session.disable_prepacking", "1")
 
     def compile(self) -> None:
         self._session = self._module.InferenceSession(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecut.aside import LARGE_BYTES, PROTOBUF_BYTES, as_weights
 from edgecut.errors import EdgecutError
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     from numpy.typing import NDArray
 
+    from edgecut.aside import Weights
     from edgecut.attention import Attention
     from edgecut.categories import CategoryMap
 
     # An image, or an array for each input by name.
     Sample = NDArray[Any] | Mapping[str, NDArray[Any]]
+
+INSIDE_BYTES = 2**29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +115,28 @@ class Network:
             history=(*self.history, step),
         )
 
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights take in memory."""
+        weights = (value.const_value for value in self.model.graph.initializers.values())
+        return sum(weight.nbytes for weight in weights if weight is not None)
+
     def to_proto(self) -> Any:
-        """The model as an ``onnx.ModelProto`` (weights inside)."""
+        """The model as an ``onnx.ModelProto`` (weights inside).
+
+        Raises:
+            EdgecutError: ``too-large`` for what a protobuf can hold.
+        """
         import onnx_ir as ir
 
+        if self.weight_bytes > PROTOBUF_BYTES:
+            raise EdgecutError(
+                f"the weights of {self.name} take {self.weight_bytes} bytes, and a protobuf holds "
+                f"{PROTOBUF_BYTES} at most",
+                code="too-large",
+                hint="`edgecut cut` writes such a network with its weights in a file beside it; "
+                "no artifact can hold it",
+            )
         return ir.to_proto(self.model)
 
     def to_bytes(self) -> bytes:
@@ -122,12 +144,24 @@ class Network:
         return bytes(self.to_proto().SerializeToString(deterministic=True))
 
     def write(self, path: Path) -> None:
-        """Write the model as one ``.onnx`` file."""
-        path.write_bytes(self.to_bytes())
+        """Write the model as an ``.onnx`` file.
+
+        Where weights take more than 512 MiB, the large ones go to a file beside it: ``NAME.data``.
+        """
+        if self.weight_bytes <= INSIDE_BYTES:
+            path.write_bytes(self.to_bytes())
+            return
+        import onnx_ir as ir
+
+        data = f"{path.name}.data"
+        ir.save(self.model, path, external_data=data, size_threshold_bytes=LARGE_BYTES)
 
 
-def to_model(proto: onnx.ModelProto) -> ir.Model:
-    """An ONNX model in edgecut's form: weights as initializers, every node named."""
+def to_model(proto: onnx.ModelProto, apart: Weights | None = None) -> ir.Model:
+    """An ONNX model in edgecut's form: weights as initializers, every node named.
+
+    Inputs that stand for weights which are ``apart`` become those weights.
+    """
     import onnx_ir as ir
     from onnx_ir.passes import common
 
@@ -136,6 +170,7 @@ def to_model(proto: onnx.ModelProto) -> ir.Model:
     del proto.metadata_props[:]
     proto.metadata_props.extend(kept)
     model = ir.from_proto(proto)
+    as_weights(model, apart or {})
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     common.RemoveUnusedNodesPass()(model)
     _name_nodes(model)

@@ -164,7 +164,7 @@ def build(
     with bundle.new_folder(out) as folder:
         result = cut(source, keep=keep, scores=scores, samples=samples, tell=tell)
         samples = result.samples
-        result.network.write(folder / bundle.CUT)
+        (folder / bundle.CUT).write_bytes(result.network.to_bytes())
         calibration = samples.open(result.network) if samples else None
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
         built = verify_all(folder, result.network, artifacts, samples, tell)

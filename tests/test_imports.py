@@ -18,7 +18,7 @@ PACKAGE = Path(edgecut.__file__).parent
 # except where NEIGHBOURS says so.
 LEVELS = (
     {"errors", "finite_json", "progress", "quiet", "schemas"},
-    {"attention", "saving", "shipped", "table", "taxonomy"},
+    {"aside", "attention", "contained", "saving", "shipped", "table", "taxonomy"},
     {"calibration", "keep", "taxonomy_file"},
     {"agreement", "artifact", "categories", "network", "device", "tflite_file"},
     {"category_json", "category_set", "coco", "edit", "target", "recipe"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from edgecut.aside import large, outlined
 from edgecut.errors import EdgecutError
+from edgecut.loaders.onnx_file import load_onnx
 from edgecut.network import Network, TensorSpec, digest_of, to_model
-from tests.graphs import conv_weights, network_of, proto_of
+from tests.graphs import conv_weights, network_of, proto_of, random_inputs, run
 
 node = helper.make_node
 
@@ -70,6 +73,48 @@ def test_bytes_repeat_and_write(tmp_path: Path) -> None:
     network.write(tmp_path / "it.onnx")
     assert (tmp_path / "it.onnx").read_bytes() == network.to_bytes()
     assert digest_of(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def heavy() -> Network:
+    """A network with one weight that counts as large."""
+    weights = {
+        "w": np.random.default_rng(0).standard_normal((600, 500)).astype(np.float32),
+        "bias": np.ones(500, np.float32),
+    }
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Add", ["a", "bias"], ["y"])]
+    return network_of(nodes, inputs={"x": (1, 600)}, outputs=["y"], weights=weights)
+
+
+def test_weights_that_are_much_lie_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = heavy()
+    assert network.weight_bytes == 4 * (600 * 500 + 500)
+    monkeypatch.setattr("edgecut.network.INSIDE_BYTES", network.weight_bytes - 1)
+    network.write(tmp_path / "it.onnx")
+    assert (tmp_path / "it.onnx.data").stat().st_size == 4 * 600 * 500
+    feeds, again = random_inputs(network), load_onnx(tmp_path / "it.onnx")
+    np.testing.assert_array_equal(run(again, feeds)["y"], run(network, feeds)["y"])
+
+
+def test_more_than_a_protobuf_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = heavy()
+    monkeypatch.setattr("edgecut.network.PROTOBUF_BYTES", network.weight_bytes - 1)
+    with pytest.raises(EdgecutError) as error:
+        network.to_bytes()
+    assert error.value.code == "too-large"
+
+
+def test_an_outline_and_its_weights_are_the_model() -> None:
+    network = heavy()
+    before = network.to_bytes()
+    assert large(network.model) == ["w"]
+    proto, weights = outlined(network.model, ["w"])
+    assert [value.name for value in proto.graph.input] == ["x", "w"]
+    assert [tensor.name for tensor in proto.graph.initializer] == ["bias"]
+    again = replace(network, model=to_model(proto, weights))
+    assert [spec.name for spec in again.inputs] == ["x"]
+    feeds = random_inputs(network)
+    np.testing.assert_array_equal(run(again, feeds)["y"], run(network, feeds)["y"])
+    assert network.to_bytes() == before
 
 
 def test_a_model_without_idle_nodes_and_notes_of_other_tools() -> None:

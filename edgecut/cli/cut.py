@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -143,13 +144,13 @@ def _output(out: str, model: Path) -> Path:
 
 
 def _write(path: Path, result: CutResult) -> None:
-    partial = path.with_name(f".{path.name}.partial")
+    """Write the file, and the one beside it that large weights are in; the first comes last."""
     try:
-        result.network.write(partial)
-        partial.replace(path)
+        with TemporaryDirectory(prefix=".edgecut-", dir=path.parent) as folder:
+            result.network.write(Path(folder) / path.name)
+            for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):
+                file.replace(path.with_name(file.name))
     except OSError as error:
         raise EdgecutError(
             f"{path} cannot be written: {error.strerror}", code="unwritable-output"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

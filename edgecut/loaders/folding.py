@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import ceil, prod
 from typing import TYPE_CHECKING
 
+from edgecut.aside import foldable
 from edgecut.errors import EdgecutError
 from edgecut.quiet import quiet
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import onnx
 
 LARGEST_BYTES = 256 * 2**20
-_OF_SHAPES = ("Shape", "Size")
 # What makes much of little, so that its size must be known before it is computed.
 _GROWING = ("ConstantOfShape", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile")
 _LATER = "edgecut.later"
@@ -23,7 +22,7 @@ _SILENT, _ALIKE = "GroupNormalization", "InstanceNormalization"
 
 def is_due(proto: onnx.ModelProto) -> bool:
     """Whether there is something to fold."""
-    return next(_foldable(proto), None) is not None
+    return next(foldable(proto.graph), None) is not None
 
 
 def folded(proto: onnx.ModelProto, where: str) -> onnx.ModelProto:
@@ -61,21 +60,11 @@ def with_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
     return inferred
 
 
-def _foldable(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    constants = {tensor.name for tensor in proto.graph.initializer} | {""}
-    for node in proto.graph.node:
-        if node.op_type == "Constant":
-            constants.update(node.output)
-        elif node.op_type in _OF_SHAPES or constants.issuperset(node.input):
-            constants.update(node.output)
-            yield node
-
-
 def _check_sizes(proto: onnx.ModelProto, where: str) -> list[str]:
     """Refuse constants that are too large; the growing ones whose size is not known yet."""
     known = {value.name: value for value in (*proto.graph.value_info, *proto.graph.output)}
     later = []
-    for node in _foldable(proto):
+    for node in foldable(proto.graph):
         for name in node.output:
             size = _size(known.get(name))
             if size is None and node.op_type in _GROWING:

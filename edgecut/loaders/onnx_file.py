@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import ceil, prod
+from collections.abc import Callable, Container, Mapping, Sequence
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgecut import contained
+from edgecut.aside import as_inputs
 from edgecut.errors import EdgecutError
 from edgecut.loaders import folding, opset
 from edgecut.loaders.exactness import check_exact
-from edgecut.loaders.external_data import bring_inside
+from edgecut.loaders.external_data import Apart, bring_inside, check_length, mapped
+from edgecut.loaders.outline import outline
 from edgecut.loaders.protobuf import inside
-from edgecut.network import Network, digest_of, to_model
+from edgecut.network import Network, to_model
 
 if TYPE_CHECKING:
     import onnx
-    import onnx_ir as ir
 
+LARGEST_INPUT = 2**29
 InputShapes = Mapping[str, Sequence[int]]
+T = TypeVar("T")
 
 
 def load_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Network:
-    """The network in an ONNX file.
+    """The network in an ONNX file, which a child process reads.
 
     Args:
         path: the file; external data must lie in its folder or below.
@@ -32,14 +36,24 @@ def load_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Network
     Raises:
         EdgecutError: ``missing-model``, ``not-onnx``, ``missing-external-data``, ``path-escape``,
             ``bad-weights``, ``unsupported-opset``, ``unknown-input``, ``bad-input-shape``,
-            ``dynamic-shape``, ``shape-inference``, ``too-large``, ``load-not-exact``.
+            ``dynamic-shape``, ``shape-inference``, ``too-large``, ``load-not-exact``,
+            ``brought-down``.
     """
-    data = _read(path)
-    proto = _parse(data, path)
-    digest = digest_of(data + b"".join(bring_inside(proto, path)))
-    return from_proto(
-        proto, name=path.stem, where=str(path), digest=digest, input_shapes=input_shapes
-    )
+    shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
+    asked = {"path": str(path), "input_shapes": shapes}
+    told, data = contained.call(f"{__name__}:read", asked, what=str(path))
+    apart = {name: Apart.from_json(weight) for name, weight in told["apart"].items()}
+    return _network(_parse(data, path), apart, path.stem, told["digest"], where=str(path))
+
+
+def read(asked: Mapping[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
+    """An ONNX file, prepared and checked: the digest and the weights apart, and the model."""
+    path = Path(asked["path"])
+    proto = _parse(_outline(path), path)
+    apart, digest = bring_inside(proto, path)
+    prepared = _prepared(proto, apart, asked["input_shapes"], where=str(path))
+    told = {name: weight.to_json() for name, weight in apart.items()}
+    return {"digest": digest, "apart": told}, prepared.SerializeToString()
 
 
 def from_proto(
@@ -51,26 +65,43 @@ def from_proto(
     input_shapes: InputShapes | None = None,
 ) -> Network:
     """The network in a parsed model whose weights are all inside; ``where`` names it in errors."""
+    prepared = _prepared(proto, {}, input_shapes or {}, where=where)
+    return _network(prepared, {}, name, digest, where=where)
+
+
+def _network(
+    proto: onnx.ModelProto, apart: Mapping[str, Apart], name: str, digest: str, *, where: str
+) -> Network:
+    weights = {key: weight.array() for key, weight in apart.items()}
+    model = _understood(lambda: to_model(proto, weights), where)
+    return Network(name=name, model=model, digest=digest, history=("load",))
+
+
+def _prepared(
+    proto: onnx.ModelProto, apart: Mapping[str, Apart], input_shapes: InputShapes, *, where: str
+) -> onnx.ModelProto:
+    """The model as ``to_model`` takes it: on a working opset, with static shapes, and checked.
+
+    Weights that are ``apart`` are inputs there.
+    """
     opset.check(proto, where)
-    _check_weights(proto, where)
+    _check_weights(proto, where, apart)
     _drop_weights_from_inputs(proto)
-    _fix_inputs(proto, input_shapes or {}, where)
+    _fix_inputs(proto, input_shapes, where)
+    as_inputs(proto, apart)
     original = proto.SerializeToString()
-    model, changed = _understood(lambda: _model(proto, where), where)
-    network = Network(name=name, model=model, digest=digest, history=("load",))
+    prepared, changed = _understood(lambda: _converted(proto, where), where)
     if changed:
-        check_exact(original, network, where)
-    return network
+        network = _network(prepared, apart, "", "", where=where)
+        weights = {name: weight.array() for name, weight in apart.items()}
+        check_exact(original, weights, network, where)
+    return prepared
 
 
-def _model(proto: onnx.ModelProto, where: str) -> tuple[ir.Model, bool]:
-    prepared, changed = _prepared(proto, where)
-    return to_model(prepared), changed
-
-
-def _read(path: Path) -> bytes:
+def _outline(path: Path) -> bytes:
+    """All of a file but its large weights."""
     try:
-        return path.read_bytes()
+        return outline(mapped(path))
     except FileNotFoundError:
         raise EdgecutError(f"{path} does not exist", code="missing-model") from None
     except OSError as error:
@@ -87,7 +118,7 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise EdgecutError(
-            f"{path} is not an ONNX model, or it is truncated ({len(data)} bytes)",
+            f"{path} is not an ONNX model, or it is truncated ({path.stat().st_size} bytes)",
             code="not-onnx",
             hint="compare its size with the original's; a git-lfs pointer looks like this too",
         ) from error
@@ -99,30 +130,20 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     return proto
 
 
-def _check_weights(proto: onnx.ModelProto, where: str) -> None:
-    """Refuse weights with more or fewer bytes than their shape takes; ONNX lets more pass."""
-    import onnx_ir as ir
+def _check_weights(proto: onnx.ModelProto, where: str, apart: Container[str]) -> None:
+    """Refuse weights of a wrong size, and those in other files that nobody brought along."""
     from onnx.external_data_helper import uses_external_data
 
     for tensor in inside(proto, "TensorProto"):
+        if tensor.name in apart:
+            continue
         if uses_external_data(tensor):  # would be looked for in the working directory
             raise EdgecutError(
                 f"{where}: the weights of '{tensor.name}' lie in another file",
                 code="missing-external-data",
             )
-        if not tensor.HasField("raw_data"):
-            continue
-        try:
-            needed = ceil(prod(tensor.dims) * ir.DataType(tensor.data_type).itemsize)
-        except (ValueError, TypeError):
-            continue  # a type without a size is for the checker to refuse
-        if len(tensor.raw_data) != needed:
-            raise EdgecutError(
-                f"{where}: the weights of '{tensor.name}' have {len(tensor.raw_data)} bytes, but "
-                f"{list(tensor.dims)} takes {needed}",
-                code="bad-weights",
-                hint="the file is damaged, or its external data belongs to another model",
-            )
+        if tensor.HasField("raw_data"):
+            check_length(tensor, len(tensor.raw_data), where)
 
 
 def _drop_weights_from_inputs(proto: onnx.ModelProto) -> None:
@@ -176,9 +197,15 @@ def _fix_input(value: onnx.ValueInfoProto, shape: Sequence[int] | None, where: s
                 hint=f"give its size, for example --input-shape {example}",
             )
         dim.dim_value = 1
+    if prod(dim.dim_value for dim in dims) > LARGEST_INPUT:
+        raise EdgecutError(
+            f"{where}: input '{value.name}' has {prod(dim.dim_value for dim in dims)} elements",
+            code="too-large",
+            hint=f"edgecut takes inputs of up to {LARGEST_INPUT}",
+        )
 
 
-def _prepared(proto: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, bool]:
+def _converted(proto: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, bool]:
     """Without functions, on a working opset, shapes inferred afresh for the fixed inputs.
 
     Also whether a node may have changed on the way.
@@ -203,7 +230,7 @@ def _prepared(proto: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, bool
     return proto, changed
 
 
-def _understood(prepare: Callable[[], tuple[ir.Model, bool]], where: str) -> tuple[ir.Model, bool]:
+def _understood(prepare: Callable[[], T], where: str) -> T:
     """Run the onnx package's own passes; what they reject is the file's fault, told in a line."""
     try:
         return prepare()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from edgecut import contained
+from edgecut.aside import large_of_products, outlined
 from edgecut.errors import EdgecutError
 from edgecut.network import to_model
-from edgecut.quiet import quiet
 
 if TYPE_CHECKING:
     from edgecut.network import Network
@@ -20,15 +22,26 @@ def tidy(network: Network) -> Network:
     Raises:
         EdgecutError: ``tidy-failed`` where onnxsim cannot take the network.
     """
+    import onnx
+
+    outline, apart = outlined(network.model, large_of_products(network.model))
+    asked, data = {"name": network.name}, outline.SerializeToString()
+    _, tidied = contained.call(f"{__name__}:simplified", asked, data, what=network.name)
+    model = to_model(onnx.ModelProto.FromString(tidied), apart)
+    return network.evolve(model, "tidy")
+
+
+def simplified(asked: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A serialised model, as onnxsim simplifies it."""
+    import onnx
     import onnxsim
 
     try:
-        with quiet():
-            proto, _ = onnxsim.simplify(network.to_proto())
+        proto, _ = onnxsim.simplify(onnx.ModelProto.FromString(data))
     except Exception as error:  # onnxsim raises whatever its C++ passes raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise EdgecutError(
-            f"onnxsim cannot simplify {network.name}: {reason[0][:300]}",
+            f"onnxsim cannot simplify {asked['name']}: {reason[0][:300]}",
             code="tidy-failed",
         ) from error
-    return network.evolve(to_model(proto), "tidy")
+    return {}, proto.SerializeToString()

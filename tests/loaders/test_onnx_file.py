@@ -13,10 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecut.cutout import cut
 from edgecut.discovery import with_categories
 from edgecut.errors import EdgecutError
+from edgecut.loaders import external_data, onnx_file
 from edgecut.loaders.onnx_file import from_proto, load_onnx
 from edgecut.loaders.opset import OLDEST as OLDEST_OPSET
 from edgecut.loaders.opset import WORKING as WORKING_OPSET
-from edgecut.network import Network
+from edgecut.network import Network, digest_of
 from tests.graphs import conv_weights, proto_of, random_inputs, run
 
 node = helper.make_node
@@ -221,6 +222,67 @@ def test_external_data_in_a_constant_node(tmp_path: Path) -> None:
     model.graph.node.insert(0, node("Constant", [], ["w"], value=model.graph.initializer[0]))
     del model.graph.initializer[:]
     assert_runs_alike(load_onnx(saved(tmp_path, model)), small())
+
+
+LARGE = np.random.default_rng(0).standard_normal((700, 600)).astype(np.float32) / 600
+
+
+def large() -> onnx.ModelProto:
+    """A model with a weight that stays in its file."""
+    nodes = [node("MatMul", ["x", "w"], ["a"]), node("Relu", ["a"], ["y"])]
+    return proto_of(nodes, inputs={"x": ("n", 700)}, outputs=["y"], weights={"w": LARGE})
+
+
+@pytest.mark.parametrize("opset", [12, 18])
+def test_a_large_weight_stays_in_its_file(tmp_path: Path, opset: int) -> None:
+    model = large()
+    model.opset_import[0].version = opset
+    path = saved(tmp_path, model)
+    network = load_onnx(path)
+    weight = network.model.graph.initializers["w"].const_value
+    assert weight is not None and not weight.numpy().flags.owndata
+    assert [spec.name for spec in network.inputs] == ["x"]
+    assert_runs_alike(network, model)
+    assert network.digest == digest_of(path.read_bytes())
+
+
+def test_large_weights_in_a_file_beside(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(large(), path, save_as_external_data=True, location="w.data")
+    network = load_onnx(path)
+    assert_runs_alike(network, large())
+    assert network.digest == digest_of(path.read_bytes() + (tmp_path / "w.data").read_bytes())
+
+
+def test_a_large_weight_that_constants_are_made_of_comes_inside(tmp_path: Path) -> None:
+    model = large()
+    model.graph.node.insert(0, node("Transpose", ["t"], ["w"], perm=[1, 0]))
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(LARGE.T.copy(), "t"))
+    network = load_onnx(saved(tmp_path, model))
+    assert [n.op_type for n in network.model.graph] == ["MatMul", "Relu"]
+    assert_runs_alike(network, large())
+
+
+def test_a_large_weight_of_the_wrong_shape(tmp_path: Path) -> None:
+    for dims in ([700, 599], [-700, -600]):
+        model = large()
+        model.graph.initializer[0].dims[:] = dims
+        error = refused(saved(tmp_path, model), "bad-weights")
+        assert "'w'" in error.message
+
+
+def test_more_weights_than_a_protobuf_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_data, "PROTOBUF_BYTES", WEIGHTS.nbytes - 1)
+    path = external(tmp_path, data=WEIGHTS.tobytes())
+    with pytest.raises(EdgecutError) as error:
+        onnx_file.read({"path": str(path), "input_shapes": {}}, b"")
+    assert error.value.code == "too-large"
+
+
+def test_an_input_that_no_machine_holds(tmp_path: Path) -> None:
+    refused(saved(tmp_path, small(shape=(1, 3, 2**20, 2**20))), "too-large")
 
 
 def test_missing_external_data(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Work in a child process that may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from edgecut import contained
+from edgecut.errors import EdgecutError
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+def echo(asked: dict[str, Any], data: bytes) -> Answer:
+    return {**asked, "pid": os.getpid()}, data[::-1]
+
+
+def talk(_asked: dict[str, Any], data: bytes) -> Answer:
+    os.write(1, b"what C++ has to say")
+    print("and what Python has", flush=True)
+    return {}, data
+
+
+def refuse(_asked: dict[str, Any], _data: bytes) -> Answer:
+    raise EdgecutError("no", code="refused", where="here", hint="go away")
+
+
+def fail(_asked: dict[str, Any], _data: bytes) -> Answer:
+    raise ZeroDivisionError("of ours")
+
+
+def die(asked: dict[str, Any], _data: bytes) -> Answer:
+    os.kill(os.getpid(), asked["signal"])
+    return {}, b""
+
+
+def call(task: Any, data: bytes = b"", **asked: Any) -> Answer:
+    return contained.call(f"{__name__}:{task.__name__}", asked, data, what="it.onnx")
+
+
+def test_one_child_answers_again_and_again() -> None:
+    data = bytes(range(256)) * 4096
+    told, answer = call(echo, data, one="ä")
+    assert (told["one"], answer) == ("ä", data[::-1]) and told["pid"] != os.getpid()
+    assert call(echo)[0]["pid"] == told["pid"]
+
+
+def test_what_is_written_to_the_terminal_is_no_answer() -> None:
+    assert call(talk, b"answer") == ({}, b"answer")
+
+
+def test_an_error_comes_over_whole_and_a_defect_with_its_trace() -> None:
+    with pytest.raises(EdgecutError) as error:
+        call(refuse)
+    found = error.value
+    assert (found.message, found.code, found.where, found.hint) == (
+        *("no", "refused", "here", "go away"),
+    )
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: of ours"):
+        call(fail)
+
+
+@pytest.mark.parametrize("deadly", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_death_is_an_error_and_the_next_call_starts_anew(deadly: signal.Signals) -> None:
+    with pytest.raises(EdgecutError) as error:
+        call(die, signal=int(deadly))
+    assert error.value.code == "brought-down" and f"signal {int(deadly)}" in error.value.message
+    assert "it.onnx" in error.value.message
+    assert call(echo, b"ab")[1] == b"ba"
+
+
+def test_the_answer_to_a_call_that_was_interrupted_is_not_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(stream: Any) -> Any:
+        raise KeyboardInterrupt
+
+    first = call(echo)[0]["pid"]
+    with monkeypatch.context() as patched:
+        patched.setattr(contained, "_read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call(echo, b"old")
+    told, answer = call(echo, b"new")
+    assert answer == b"wen" and told["pid"] != first
