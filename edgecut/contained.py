@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -23,6 +24,7 @@ from typing import IO, Any
 from edgecut.errors import EdgecutError
 
 _HEAD = struct.Struct(">QQ")
+_PR_SET_PDEATHSIG = 1
 _ERROR, _FAULT = "error", "fault"
 
 _lock = threading.Lock()
@@ -141,6 +143,7 @@ def _done(task: str, asked: Told, data: bytes) -> tuple[Told, bytes]:
 def main() -> None:
     """The child: answer until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the child, too
+    _die_with_parent()
     # C++ writes to the terminal where it likes; only answers go the way of answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -148,6 +151,12 @@ def main() -> None:
         while True:
             told, data = _read(sys.stdin.buffer)
             _write(answers, *_done(told["task"], told["asked"], data))
+
+
+def _die_with_parent() -> None:
+    """Else a child that hangs in C++ would stay behind; elsewhere than on Linux it may."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +39,11 @@ def fail(_asked: dict[str, Any], _data: bytes) -> Answer:
 def die(asked: dict[str, Any], _data: bytes) -> Answer:
     os.kill(os.getpid(), asked["signal"])
     return {}, b""
+
+
+def hang(_asked: dict[str, Any], _data: bytes) -> Answer:
+    while True:
+        time.sleep(1)
 
 
 def call(task: Any, data: bytes = b"", **asked: Any) -> Answer:
@@ -85,3 +94,27 @@ def test_the_answer_to_a_call_that_was_interrupted_is_not_the_next_ones(
             call(echo, b"old")
     told, answer = call(echo, b"new")
     assert answer == b"wen" and told["pid"] != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_child_that_hangs_goes_with_its_parent(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    code = (
+        "import threading, time; from pathlib import Path; from tests import test_contained as t\n"
+        f"pid = t.call(t.echo)[0]['pid']; Path({str(told)!r}).write_text(str(pid))\n"
+        "threading.Thread(target=t.call, args=[t.hang], daemon=True).start(); time.sleep(60)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        while not told.exists() or not told.read_text():
+            time.sleep(0.05)
+            assert parent.poll() is None
+    finally:
+        parent.kill()
+        parent.wait()
+    for _ in range(200):
+        if not Path(f"/proc/{told.read_text()}").exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it stayed behind")
