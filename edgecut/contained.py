@@ -83,6 +83,8 @@ atexit.register(end)
 
 def _running() -> subprocess.Popen[bytes]:
     global _child
+    if _child is not None and _child.poll() is not None:
+        end()  # it went with the thread that had started it
     if _child is None:
         _child = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__],

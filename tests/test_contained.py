@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,15 @@ def test_a_death_is_an_error_and_the_next_call_starts_anew(deadly: signal.Signal
         call(die, signal=int(deadly))
     assert error.value.code == "brought-down" and f"signal {int(deadly)}" in error.value.message
     assert "it.onnx" in error.value.message
+    assert call(echo, b"ab")[1] == b"ba"
+
+
+def test_a_child_of_a_thread_that_is_gone_is_missed_by_nobody() -> None:
+    contained.end()
+    thread = threading.Thread(target=call, args=[echo])
+    thread.start()
+    thread.join()
+    time.sleep(0.1)
     assert call(echo, b"ab")[1] == b"ba"
 
 
