@@ -84,7 +84,9 @@ def _outcomes(mutants: int, seed: int) -> Iterator[tuple[str, str, int, Outcome]
                     batch, waiting = waiting[:BATCH], waiting[BATCH:]
                     task = {"folder": folder, "file": name, "level": level, "seed": seed}
                     done = 0
-                    for outcome in _batch({**task, "numbers": batch}):
+                    asked = json.dumps({**task, "numbers": batch})
+                    command = [sys.executable, "-m", "benchmarks.hostile", asked]
+                    for outcome in batch_of(command, len(batch)):
                         yield name, level, batch[done], outcome
                         done += 1
                     # What follows a crash begins anew.
@@ -101,14 +103,13 @@ def _write_files(folder: Path) -> None:
             discovery.embed(subject.network()).write(folder / f"{subject.name}.onnx")
 
 
-def _batch(task: dict[str, Any]) -> Iterator[Outcome]:
-    """Run mutants in one process, up to the first that ends it."""
-    command = [sys.executable, "-m", "benchmarks.hostile", json.dumps(task)]
+def batch_of(command: Sequence[str], count: int) -> Iterator[Outcome]:
+    """What a process tells of so many mutants, up to the first that ends it."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     lines = done.stdout.decode(errors="replace").splitlines()
     told = [line for line in lines if line.startswith("{")]
     yield from (Outcome(**json.loads(line)) for line in told)
-    if len(told) < len(task["numbers"]):
+    if len(told) < count:
         late = done.returncode == -signal.SIGALRM
         yield Outcome(
             kind="hang" if late else "crash",
@@ -243,7 +244,7 @@ LEVELS: dict[str, Callable[[bytes, random.Random], bytes]] = {
 }
 
 
-def _outcome(data: bytes, path: Path) -> Outcome:
+def outcome_of(data: bytes, path: Path) -> Outcome:
     """Load and cut a file as a user would, and compare."""
     path.write_bytes(data)
     try:
@@ -297,7 +298,7 @@ def main(asked: str) -> None:
             chance = random.Random(f"{task['seed']} {task['file']} {task['level']} {number}")
             spoilt = LEVELS[task["level"]](data, chance)
             signal.alarm(EACH_S)  # which ends the process, whatever C++ it is in
-            outcome = _outcome(spoilt, Path(folder) / "mutant.onnx")
+            outcome = outcome_of(spoilt, Path(folder) / "mutant.onnx")
             signal.alarm(0)
             print(json.dumps(_told(outcome)), flush=True)
 
