@@ -49,7 +49,7 @@ def call(task: str, asked: Told, data: bytes = b"", *, what: str) -> tuple[Told,
         child = _running()
         assert child.stdin is not None and child.stdout is not None
         try:
-            _write(child.stdin, {"task": task, "asked": asked}, data)
+            _write(child.stdin, {"task": task, "folder": os.getcwd(), "asked": asked}, data)
             told, answer = _read(child.stdout)
         except (OSError, EOFError) as error:
             raise _brought_down(what) from error
@@ -152,6 +152,7 @@ def main() -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             told, data = _read(sys.stdin.buffer)
+            os.chdir(told["folder"])  # paths mean here what they mean there
             _write(answers, *_done(told["task"], told["asked"], data))
 
 

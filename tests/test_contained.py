@@ -58,6 +58,16 @@ def test_one_child_answers_again_and_again() -> None:
     assert call(echo)[0]["pid"] == told["pid"]
 
 
+def where(_asked: dict[str, Any], _data: bytes) -> Answer:
+    return {"folder": os.getcwd()}, b""
+
+
+def test_paths_mean_the_same_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(where)
+    monkeypatch.chdir(tmp_path)
+    assert call(where)[0]["folder"] == str(tmp_path)
+
+
 def test_what_is_written_to_the_terminal_is_no_answer() -> None:
     assert call(talk, b"answer") == ({}, b"answer")
 

@@ -92,7 +92,7 @@ def bring_inside(proto: onnx.ModelProto, path: Path) -> tuple[dict[str, Apart], 
     may_stay, apart, left = _stays(proto), {}, PROTOBUF_BYTES
     for tensor in tensors:
         place = _place(tensor, path)
-        if place.file != str(path):
+        if place.file != str(path.absolute()):
             _update(digest, place)
         if tensor.name in may_stay and place.length >= LARGE_BYTES:
             dtype, shape = may_stay[tensor.name]
@@ -196,7 +196,7 @@ def _within(file: Path, info: Any, tensor: str, path: Path) -> Place:
             code="missing-external-data",
             hint="the external data file is truncated, or belongs to another model",
         )
-    return Place(file=str(file), offset=offset, length=length)
+    return Place(file=str(file.absolute()), offset=offset, length=length)
 
 
 def _update(digest: Any, place: Place) -> None:

@@ -246,6 +246,17 @@ def test_a_large_weight_stays_in_its_file(tmp_path: Path, opset: int) -> None:
     assert network.digest == digest_of(path.read_bytes())
 
 
+def test_a_large_weight_of_a_file_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = saved(tmp_path, large()).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    network = load_onnx(Path("model.onnx"))
+    assert network.digest == digest_of(data)
+    monkeypatch.chdir(tmp_path.parent)
+    assert_runs_alike(network, large())
+
+
 def test_large_weights_in_a_file_beside(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(large(), path, save_as_external_data=True, location="w.data")
