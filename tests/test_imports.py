@@ -60,7 +60,7 @@ HEAVY = {
         "onnxruntime",
     ),
     *("onnxscript", "onnxsim", "openvino", "PIL", "pyarrow", "pycocotools", "rich", "safetensors"),
-    *("matplotlib", "scipy", "tflite_runtime", "torch"),
+    *("h5py", "keras", "matplotlib", "scipy", "tflite_runtime", "torch"),
 }
 # Rooms that are nothing without a heavy package; they are entered inside functions only.
 BUILT_ON = {"nested": {"torch"}}

@@ -172,7 +172,7 @@ def test_an_export_that_gives_other_numbers_is_refused(
 
     from edgecut.loaders import torch_program
 
-    exported = torch_program._to_onnx
+    exported = torch_program.to_onnx
 
     def spoilt(*arguments: object) -> object:
         proto = exported(*arguments)  # type: ignore[arg-type]
@@ -181,7 +181,7 @@ def test_an_export_that_gives_other_numbers_is_refused(
         weights.CopyFrom(numpy_helper.from_array(array.astype(np.float32), weights.name))
         return proto
 
-    monkeypatch.setattr(torch_program, "_to_onnx", spoilt)
+    monkeypatch.setattr(torch_program, "to_onnx", spoilt)
     assert "PyTorch" in refused("export-not-exact", f"{source}:net", input_shape=SHAPE)
 
 
