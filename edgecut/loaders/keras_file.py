@@ -70,10 +70,15 @@ def refuse_saved_model(folder: Path) -> None:
         raise EdgecutError(
             f"{folder} is a SavedModel of TensorFlow, which edgecut does not read",
             code="saved-model",
-            hint="of the Keras model, model.save('model.keras'); or else, with the input that the "
-            f"command tells: python -m tf2onnx.convert --saved-model {folder} "
-            "--output model.onnx --opset 18 --inputs-as-nchw INPUT",
+            hint=f"model.save('model.keras') of the Keras model; or {_conversion(folder)}",
         )
+
+
+def _conversion(folder: Path | str) -> str:
+    return (
+        f"python -m tf2onnx.convert --saved-model {folder} --output model.onnx --opset 18 "
+        "--inputs-as-nchw INPUT, with the INPUT that its first lines tell"
+    )
 
 
 def _config(path: Path) -> Any:
@@ -163,11 +168,11 @@ def _check_object(item: dict[str, Any], path: Path, *, trust: bool) -> None:
         raise EdgecutError(
             f"{path}: the layer {what} needs other files or another framework",
             code="custom-object",
-            hint="save the model without it, or export it to ONNX where it runs",
+            hint="save the model without it",
         )
     elif not (kind in _VALUES or module in _MODULES or module.startswith(_OWN)):
         raise EdgecutError(
             f"{path}: {what} is none of Keras's own: it comes from {origin}",
             code="custom-object",
-            hint="where its code is, write ONNX: model.export('model.onnx', format='onnx')",
+            hint=f"where its code is, model.export('folder'); then {_conversion('folder')}",
         )

@@ -67,7 +67,8 @@ def test_what_it_was_compiled_with_is_not_read(tmp_path: Path) -> None:
     loss = {"class_name": "function", "module": "my_losses", "config": "loss"}
     path = written(tmp_path / "a.keras", model(compile_config={"loss": loss}))
     keras_file.check(path, trust=False)
-    refused(written(path, model(model(compile_config={"loss": loss}))), "custom-object")
+    inner = model(model(compile_config={"loss": loss}))
+    assert "tf2onnx.convert" in refused(written(path, inner), "custom-object")
 
 
 @pytest.mark.parametrize("kind", ["Lambda", "TorchModuleWrapper", "__lambda__"])
@@ -90,7 +91,7 @@ def test_what_is_not_keras_s_own_is_refused_with_trust_too(
     tmp_path: Path, item: dict[str, Any]
 ) -> None:
     path = written(tmp_path / "a.keras", model(item))
-    assert "ONNX" in refused(path, "custom-object", trust=True)
+    refused(path, "custom-object", trust=True)
 
 
 def test_bad_files(tmp_path: Path) -> None:
