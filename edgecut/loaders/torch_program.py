@@ -11,6 +11,7 @@ from typing import Any
 from edgecut.errors import EdgecutError
 from edgecut.loaders.exactness import first_difference, random_feeds, run
 from edgecut.loaders.onnx_file import from_proto
+from edgecut.loaders.pt2_file import harmless
 from edgecut.loaders.torch_export import EXPORT_TOLERANCE, attempt, import_torch, to_onnx
 from edgecut.network import Network, digest_of
 
@@ -30,10 +31,11 @@ def load_torch(
         weights: a state dict for the factory's module, ``.pth`` (read with ``weights_only``) or
             ``.safetensors``.
         input_shape: shape of the image input, (1, C, H, W); needed for a factory.
-        trust: read a ``.pt2`` file, although its pickles can run any code while they are read.
+        trust: read a ``.pt2`` file that can run any code while it is read; without, only one that
+            ``pt2_file`` knows to be harmless.
 
     Raises:
-        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``missing-model``,
+        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``not-pt2``, ``missing-model``,
             ``bad-factory``, ``bad-weights``, ``missing-input-shape``, ``export-failed``,
             ``export-not-exact``.
     """
@@ -101,13 +103,8 @@ def _numbers(torch: Any, array: Any) -> Any:
 def _program(torch: Any, path: Path, *, trust: bool) -> Any:
     if not path.is_file():
         raise EdgecutError(f"{path} does not exist", code="missing-model")
-    if not trust:
-        raise EdgecutError(
-            f"{path} is not read: it holds pickles, and reading those can run any code",
-            code="untrusted-pickle",
-            hint="--trust, if you know where it comes from",
-        )
-    return attempt("read", str(path), lambda: torch.export.load(path))
+    file = path if trust else harmless(torch, path)
+    return attempt("read", str(path), lambda: torch.export.load(file))
 
 
 def _module(source: str) -> Any:

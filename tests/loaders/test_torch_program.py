@@ -90,7 +90,7 @@ def test_a_factory_and_its_exported_program(torch, source: str, tmp_path: Path) 
     np.testing.assert_allclose(outcome(other), numbers(), rtol=1e-4, atol=1e-5)
     assert other.digest != network.digest
     torch.export.save(torch.export.export(module, (torch.zeros(SHAPE),)), tmp_path / "net.pt2")
-    program = load_torch(str(tmp_path / "net.pt2"), trust=True)
+    program = load_torch(str(tmp_path / "net.pt2"))
     np.testing.assert_allclose(outcome(program), numbers(), rtol=1e-4, atol=1e-5)
 
 
@@ -126,19 +126,6 @@ def test_weights_that_would_run_code_are_refused(torch, source: str, tmp_path: P
     torch.save({"0.weight": Trap()}, tmp_path / "trap.pth")
     refused("bad-weights", f"{source}:net", weights=tmp_path / "trap.pth", input_shape=SHAPE)
     assert not (tmp_path / "sprung").exists()
-
-
-def test_a_program_is_read_only_on_trust(  # type: ignore[no-untyped-def]
-    torch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its pickles run code, so nothing of it may be read before."""
-    path = tmp_path / "net.pt2"
-    path.write_bytes(b"whatever")
-    read: list[object] = []
-    monkeypatch.setattr(torch.export, "load", read.append)
-    message = refused("untrusted-pickle", str(path))
-    assert str(path) in message and "code" in message and "--trust" in message
-    assert not read
 
 
 def test_what_torch_logs_of_a_bad_program_is_not_shown(  # type: ignore[no-untyped-def]
