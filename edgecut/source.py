@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from edgecut import discovery, hugging_face, shipped
+from edgecut import discovery, hugging_face, model_api, shipped
 from edgecut.category_set import read_labels
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
@@ -209,10 +209,10 @@ def recipe_of(network: Network, name: str | None) -> Recipe:
     """The recipe of that name, or else the one that the network brings along.
 
     Raises:
-        EdgecutError: ``missing-recipe`` where there is neither, or what ``read_recipe`` raises.
+        EdgecutError: ``missing-recipe`` where there is neither, or what ``preprocessing`` raises.
     """
     if name is not None:
-        return read_recipe(name)
+        return preprocessing(name)
     own = embedded(network.model.metadata_props, where=network.name)
     if own is None:
         raise EdgecutError(
@@ -221,6 +221,19 @@ def recipe_of(network: Network, name: str | None) -> Recipe:
             hint="give --recipe, for example --recipe yolox; a wrong one ruins accuracy",
         )
     return own
+
+
+def preprocessing(name: str) -> Recipe:
+    """The recipe of that name, or what a file says that others wrote: a ``.json`` of Hugging Face's
+    image processors, or the ``.xml`` of an OpenVINO IR.
+
+    Raises:
+        EdgecutError: ``bad-recipe``, or what ``read_recipe`` raises.
+    """
+    suffix = Path(name).suffix
+    if suffix == ".json":
+        return hugging_face.read_preprocessor(Path(name))
+    return model_api.read_model_info(Path(name)) if suffix == ".xml" else read_recipe(name)
 
 
 def load(source: Source | str, **details: Any) -> Network:

@@ -18,11 +18,11 @@ PACKAGE = Path(edgecut.__file__).parent
 # except where NEIGHBOURS says so.
 LEVELS = (
     {"errors", "finite_json", "progress", "quiet", "schemas"},
-    {"attention", "saving", "shipped", "table", "taxonomy"},
+    {"attention", "openvino_info", "saving", "shipped", "table", "taxonomy"},
     {"calibration", "keep", "taxonomy_file"},
     {"agreement", "artifact", "categories", "network", "device", "tflite_file"},
     {"category_json", "category_set", "coco", "edit", "target", "recipe"},
-    {"hugging_face", "openvino_ir", "samples", "runtimes"},
+    {"hugging_face", "model_api", "openvino_ir", "samples", "runtimes"},
     {"ops"},
     {"cost", "detections", "synthetic"},
     {"roofline"},

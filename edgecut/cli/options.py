@@ -124,14 +124,13 @@ def samples_of(
         click.UsageError: an option about samples was given, but none are.
         EdgecutError: ``unknown-recipe`` before anything else is done.
     """
-    from edgecut.recipe import read_recipe
-    from edgecut.source import SampleSource
+    from edgecut.source import SampleSource, preprocessing
 
     if samples is None:
         _refuse_given("recipe", "split", "images", "limit", without="--samples")
         return None
     if recipe is not None:
-        read_recipe(recipe)
+        preprocessing(recipe)
     return SampleSource(path=samples, recipe=recipe, split=split, images=images, limit=limit)
 
 
