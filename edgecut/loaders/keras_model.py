@@ -23,8 +23,8 @@ from edgecut.loaders.transposes import without_transposes
 from edgecut.network import Network, digest_of
 
 TIMEOUT_S = 1800.0
-# Of address space: Python, Keras and PyTorch themselves, and copies of the weights.
-_BASE_BYTES, _COPIES = 8 * 2**30, 24
+# Of memory: Python, Keras and PyTorch themselves, activations, and copies of the weights.
+_BASE_BYTES, _COPIES = 4 * 2**30, 24
 _PACKAGES = ("keras", "h5py", "torch", "onnxscript")
 
 

@@ -53,12 +53,15 @@ def exported(
     torch = import_torch()
     import keras
 
+    # Its errors then say what is wrong first, and not where.
+    keras.config.disable_traceback_filtering()
+
     def read() -> Any:
         return keras.saving.load_model(path, compile=False, safe_mode=not trust)
 
     model = attempt("read", path, read)
     _as_float32(keras, model)
-    module = _module(torch, model)
+    module = _module(torch, keras, model)
     shapes = [_shape(value, module.last, input_shape, path) for value in _inputs(model, path)]
     numbers: dict[str, np.ndarray] = {}
     for draw, arrays in enumerate(_draws(shapes, [str(value.dtype) for value in model.inputs])):
@@ -79,7 +82,11 @@ def _limit_memory(most: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    # Of memory that is written to: addresses alone, which threads reserve, cost nothing.
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _inputs(model: Any, path: str) -> list[Any]:
@@ -100,7 +107,7 @@ def _layers(model: Any) -> Iterator[Any]:
         yield from _layers(layer)
 
 
-def _module(torch: Any, model: Any) -> Any:
+def _module(torch: Any, keras: Any, model: Any) -> Any:
     """The model as a module that takes images channels first, and gives its outputs in a row."""
     formats = {getattr(layer, "data_format", None) for layer in _layers(model)}
     last = formats - {None} != {"channels_first"}
@@ -112,7 +119,11 @@ def _module(torch: Any, model: Any) -> Any:
 
         def forward(self, *tensors: Any) -> tuple[Any, ...]:
             given = [t.permute(0, 2, 3, 1) if last and t.ndim == 4 else t for t in tensors]
-            found = self.model(given if len(given) > 1 else given[0], training=False)
+            if hasattr(self.model, "input"):  # a Sequential has one, and does not say so
+                nested = keras.tree.pack_sequence_as(self.model.input, given)
+            else:
+                nested = given[0]
+            found = self.model(nested, training=False)
             return tuple(torch.utils._pytree.tree_leaves(found))
 
     return Flat().eval()
@@ -150,7 +161,8 @@ def _draws(shapes: list[tuple[int, ...]], kinds: list[str]) -> list[list[np.ndar
 
     def draw(shape: tuple[int, ...], kind: str, *, pixels: bool) -> np.ndarray:
         if "float" not in kind:
-            return random.integers(0, 2, shape).astype(kind)
+            most = int(BYTE) if pixels and kind == "uint8" else 1
+            return random.integers(0, most + 1, shape).astype(kind)
         values = random.uniform(0, BYTE, shape) if pixels else random.standard_normal(shape)
         return values.astype(kind)
 
