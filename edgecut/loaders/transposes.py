@@ -203,7 +203,7 @@ def _reduction(node: ir.Node, order: Order) -> _Moved | None:
     if given is None:
         listed = constant_of(node, 1)
         given = None if listed is None else [int(axis) for axis in listed]
-    if given is None:  # all of them, or none
+    if not given:  # all of them, or none
         return None
     axes = [axis % len(order) for axis in given]
     before = np.array([order[axis] for axis in axes], np.int64)
@@ -228,14 +228,10 @@ def _padding(node: ir.Node, order: Order) -> _Moved | None:
 
 
 def _slice(node: ir.Node, order: Order) -> _Moved | None:
-    listed = constant_of(node, 3)
-    if listed is None:
-        starts = constant_of(node, 1)
-        if starts is None or input_of(node, 4) is not None:
-            return None
-        listed = np.arange(len(starts))
-    before = np.array([order[int(axis)] for axis in listed], np.int64)
-    return _Moved(order=order, constants={3: before}) if input_of(node, 3) is not None else None
+    axes = constant_of(node, 3)
+    if axes is None:
+        return None
+    return _Moved(order=order, constants={3: np.array([order[int(axis)] for axis in axes])})
 
 
 _NAMING_AXES: Mapping[str, Callable[[ir.Node, Order], _Moved | None]] = {
