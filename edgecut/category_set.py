@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecut import finite_json, shipped
 from edgecut.calibration import entries, open_entry
 from edgecut.errors import EdgecutError
+from edgecut.openvino_info import read_info
 from edgecut.table import Table
 from edgecut.taxonomy import Taxonomy
 from edgecut.taxonomy_file import grown, repeated
@@ -53,7 +54,8 @@ def read_categories(name: str) -> CategorySet:
 
 
 def read_labels(name: str) -> CategorySet:
-    """A shipped set, a ``.toml`` set, a Hugging Face ``config.json``, or a text file of lines.
+    """A shipped set, a ``.toml`` set, or the names in a file: a text file of lines, a Hugging Face
+    ``config.json``, or the ``.xml`` of an OpenVINO IR.
 
     Raises:
         EdgecutError: ``missing-names``, ``bad-names``, ``empty-names``, ``duplicate-names``, or
@@ -66,6 +68,8 @@ def read_labels(name: str) -> CategorySet:
         return read_categories(name)
     if path.suffix == ".json" and path.exists():
         return _of_names(json_names(path), path)
+    if path.suffix == ".xml" and path.exists():
+        return _of_names(_xml_names(path), path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -93,6 +97,21 @@ def json_names(path: Path) -> tuple[str, ...]:
     except (OSError, AttributeError, TypeError, ValueError) as error:
         raise EdgecutError(f"{path} holds no names by slot: {error}", code="bad-names") from error
     return tuple(by_slot[slot] for slot in range(len(by_slot)))
+
+
+def _xml_names(path: Path) -> tuple[str, ...]:
+    """The names that OpenVINO's Model API notes in an IR, in whose list a space is an underscore.
+
+    Raises:
+        EdgecutError: ``bad-names``.
+    """
+    try:
+        labels = read_info(path).get("labels", "")
+    except (OSError, ValueError) as error:
+        raise EdgecutError(f"{path} holds no names by slot: {error}", code="bad-names") from error
+    return tuple(
+        name.replace("_", " ").strip() or name for name in labels.split() if labels != "None"
+    )
 
 
 def _of_names(names: tuple[str, ...], path: Path) -> CategorySet:

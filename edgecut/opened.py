@@ -76,7 +76,7 @@ class OpenBundle:
             EdgecutError: ``other-model`` where it is not the one that was cut, ``untrusted-model``
                 where nobody but the report asks to run its code.
         """
-        if not (self.source_given or self.source.is_onnx_file):
+        if not (self.source_given or self.source.is_data):
             raise EdgecutError(
                 f"{self.folder} was built from '{self.source.model}', and loading that runs code",
                 code="untrusted-model",
@@ -87,6 +87,8 @@ class OpenBundle:
         except EdgecutError as error:
             if error.code == "missing-model" and not self.source_given:
                 error.hint = "it is not where the report says: give it with --model"
+            if error.code in ("untrusted-code", "untrusted-pickle"):
+                error.hint = f"if you trust it: --model {self.source.model}"
             raise
         if network.digest != self.source_digest:
             raise EdgecutError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from edgecut import discovery, hugging_face, shipped
+from edgecut import discovery, hugging_face, model_api, shipped
 from edgecut.category_set import read_labels
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
@@ -76,13 +76,13 @@ def _is_factory(model: str) -> bool:
 class Source(_Reference):
     """A model: all that is needed to load it.
 
-    ``model`` is the name of a shipped network, an ``.onnx`` or ``.pt2`` path, the folder of a
-    training run or of a Hugging Face model (``model.onnx`` and ``config.json``), or
+    ``model`` is the name of a shipped network, an ``.onnx``, ``.keras`` or ``.pt2`` path, the
+    folder of a training run or of a Hugging Face model (``model.onnx`` and ``config.json``), or
     ``module:factory``, ``weights`` a state dict for a factory, ``input_shape`` for example
-    ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a shipped set's name or a file,
-    ``slots`` as ``discovery.with_categories`` takes it. With ``attention`` a network's gains
-    stay an input; without, they are bound to neutral. ``trust`` allows reading a file that can
-    run code, as a ``.pt2`` can; no report ever grants it.
+    ``1x3x224x224`` or ``name=1x3x224x224``, ``labels`` a shipped set's name or a file, ``slots`` as
+    ``discovery.with_categories`` takes it. With ``attention`` a network's gains stay an input;
+    without, they are bound to neutral. ``trust`` allows reading a file that holds code, as a Keras
+    ``Lambda`` does, and running that; no report ever grants it.
     """
 
     _paths = ("model", "weights", "labels")
@@ -104,9 +104,9 @@ class Source(_Reference):
         return self.model in shipped.networks() or (folder.is_dir() and not foreign)
 
     @property
-    def is_onnx_file(self) -> bool:
-        """Whether loading it only reads data, and runs nobody's code."""
-        return not (_is_factory(self.model) or self.model.endswith(".pt2"))
+    def is_data(self) -> bool:
+        """Whether loading it without trust only reads data, and runs nobody's code."""
+        return not _is_factory(self.model)
 
     def require_outside(self, out: Path) -> None:
         """Raise ``output-is-input`` if a folder that is to be replaced holds the model."""
@@ -209,10 +209,10 @@ def recipe_of(network: Network, name: str | None) -> Recipe:
     """The recipe of that name, or else the one that the network brings along.
 
     Raises:
-        EdgecutError: ``missing-recipe`` where there is neither, or what ``read_recipe`` raises.
+        EdgecutError: ``missing-recipe`` where there is neither, or what ``preprocessing`` raises.
     """
     if name is not None:
-        return read_recipe(name)
+        return preprocessing(name)
     own = embedded(network.model.metadata_props, where=network.name)
     if own is None:
         raise EdgecutError(
@@ -221,6 +221,19 @@ def recipe_of(network: Network, name: str | None) -> Recipe:
             hint="give --recipe, for example --recipe yolox; a wrong one ruins accuracy",
         )
     return own
+
+
+def preprocessing(name: str) -> Recipe:
+    """The recipe of that name, or what a file says that others wrote: a ``.json`` of Hugging Face's
+    image processors, or the ``.xml`` of an OpenVINO IR.
+
+    Raises:
+        EdgecutError: ``bad-recipe``, or what ``read_recipe`` raises.
+    """
+    suffix = Path(name).suffix
+    if suffix == ".json":
+        return hugging_face.read_preprocessor(Path(name))
+    return model_api.read_model_info(Path(name)) if suffix == ".xml" else read_recipe(name)
 
 
 def load(source: Source | str, **details: Any) -> Network:
@@ -262,17 +275,20 @@ def _with_categories(network: Network, source: Source) -> Network:
 
 
 def _load_model(source: Source) -> Network:
-    from edgecut.loaders import onnx_file, torch_program
+    from edgecut.loaders import keras_file, keras_model, onnx_file, torch_program
 
     shapes = _shapes(source.input_shape)
-    if not source.is_onnx_file:
+    shape = next(iter(shapes.values()), None)
+    if not source.is_data or source.model.endswith(".pt2"):
         weights = Path(source.weights) if source.weights else None
-        shape = next(iter(shapes.values()), None)
         return torch_program.load_torch(
             source.model, weights=weights, input_shape=shape, trust=source.trust
         )
     is_shipped = source.model in shipped.networks()
     path = shipped.network(source.model) if is_shipped else Path(source.model)
+    if path.suffix in keras_file.SUFFIXES:
+        return keras_model.load_keras(path, input_shape=shape, trust=source.trust)
+    keras_file.refuse_saved_model(path)
     if not path.is_dir():
         return onnx_file.load_onnx(path, input_shapes=shapes)
     if not (path / RUN_MODEL).exists():

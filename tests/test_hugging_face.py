@@ -13,7 +13,7 @@ from edgecut.category_set import read_names
 from edgecut.errors import EdgecutError
 from edgecut.hugging_face import read_preprocessor
 from edgecut.recipe import KEY, Recipe
-from edgecut.source import Source, load, recipe_of
+from edgecut.source import Source, load, preprocessing, recipe_of
 from tests.graphs import conv_weights, proto_of
 
 VIT: dict[str, Any] = {
@@ -136,3 +136,9 @@ def test_damaged_names_are_refused(tmp_path: Path, labels: Any) -> None:
     with pytest.raises(EdgecutError) as error:
         load(str(saved(tmp_path, config=labels)))
     assert error.value.code == "bad-names" and "config.json" in error.value.message
+
+
+def test_its_preprocessing_alone_is_a_recipe(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "net", preprocessor_config=RESNET)
+    recipe = preprocessing(str(folder / "preprocessor_config.json"))
+    assert (recipe.resize, recipe.crop_fraction) == ("crop", 224 / 256)

@@ -18,11 +18,14 @@ PACKAGE = Path(edgecut.__file__).parent
 # except where NEIGHBOURS says so.
 LEVELS = (
     {"errors", "finite_json", "progress", "quiet", "schemas"},
-    {"aside", "attention", "contained", "saving", "shipped", "table", "taxonomy"},
+    {
+        *("aside", "attention", "contained", "openvino_info", "saving", "shipped", "table"),
+        "taxonomy",
+    },
     {"calibration", "keep", "taxonomy_file"},
     {"agreement", "artifact", "categories", "network", "device", "tflite_file"},
     {"category_json", "category_set", "coco", "edit", "target", "recipe"},
-    {"hugging_face", "openvino_ir", "samples", "runtimes"},
+    {"hugging_face", "model_api", "openvino_ir", "samples", "runtimes"},
     {"ops"},
     {"cost", "detections", "synthetic"},
     {"roofline"},
@@ -60,7 +63,7 @@ HEAVY = {
         "onnxruntime",
     ),
     *("onnxscript", "onnxsim", "openvino", "PIL", "pyarrow", "pycocotools", "rich", "safetensors"),
-    *("matplotlib", "scipy", "tflite_runtime", "torch"),
+    *("h5py", "keras", "matplotlib", "scipy", "tflite_runtime", "torch"),
 }
 # Rooms that are nothing without a heavy package; they are entered inside functions only.
 BUILT_ON = {"nested": {"torch"}}

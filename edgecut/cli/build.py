@@ -61,9 +61,9 @@ def command(
 ) -> None:
     """Cut MODEL to the categories you keep, and write verified artifacts for your devices.
 
-    MODEL is an .onnx or .pt2 file, MODULE:FACTORY of a PyTorch model, the folder of a training
-    run, or, by default, the network that edgecut ships. int8 needs --samples; networks that edgecut
-    trained do without.
+    MODEL is an .onnx, .keras or .pt2 file, MODULE:FACTORY of a PyTorch model, the folder of a
+    training run, or, by default, the network that edgecut ships. int8 needs --samples; networks
+    that edgecut trained do without.
     """
     from edgecut import bundle, pipeline
 

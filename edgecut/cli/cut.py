@@ -37,8 +37,8 @@ def command(
 ) -> None:
     """Cut MODEL to the categories you keep; the result is checked before it is written.
 
-    MODEL is an .onnx or .pt2 file, or MODULE:FACTORY of a PyTorch model. Without --samples the
-    check runs on random input.
+    MODEL is an .onnx, .keras or .pt2 file, or MODULE:FACTORY of a PyTorch model. Without --samples
+    the check runs on random input.
     """
     from edgecut import pipeline
 

@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Show MODEL's inputs and outputs, which slots belong to which category, and the cost.
 
-    MODEL is an .onnx or .pt2 file, or MODULE:FACTORY of a PyTorch model.
+    MODEL is an .onnx, .keras or .pt2 file, or MODULE:FACTORY of a PyTorch model.
     """
     if why is not None or html is not None:
         told = "--why" if why is not None else "--html"

@@ -68,7 +68,7 @@ model = chained(
     text("--slots", "OUTPUT:AXIS:LAYOUT,..", "Where they are: output:2:5+80."),
     text("--weights", "FILE", "State dict for a MODULE:FACTORY model."),
     text("--input-shape", "1x3xHxW", "Sizes of dynamic input axes."),
-    click.option("--trust", is_flag=True, help="Read a .pt2 file, which can run code."),
+    click.option("--trust", is_flag=True, help="Read a file that holds code, and run it."),
 )
 attention = click.option(
     "--attention", is_flag=True, help="Keep the network's gains as a second input."
@@ -98,7 +98,7 @@ def source_of(
     """
     from edgecut.source import Source
 
-    if weights is not None and model.endswith((".onnx", ".pt2")):
+    if weights is not None and model.endswith((".onnx", ".keras", ".pt2")):
         raise click.UsageError(f"--weights is for a MODULE:FACTORY model, not for {model}")
     return Source(
         model=model,
@@ -124,14 +124,13 @@ def samples_of(
         click.UsageError: an option about samples was given, but none are.
         EdgecutError: ``unknown-recipe`` before anything else is done.
     """
-    from edgecut.recipe import read_recipe
-    from edgecut.source import SampleSource
+    from edgecut.source import SampleSource, preprocessing
 
     if samples is None:
         _refuse_given("recipe", "split", "images", "limit", without="--samples")
         return None
     if recipe is not None:
-        read_recipe(recipe)
+        preprocessing(recipe)
     return SampleSource(path=samples, recipe=recipe, split=split, images=images, limit=limit)
 
 

@@ -30,10 +30,10 @@ MAX_DEPTH = 32
 def command(keep: str | None, depth: int | None, json_: bool, **model: Any) -> None:
     """Show the tree of MODEL's categories, and what each branch of it costs.
 
-    MODEL is an .onnx or .pt2 file, the folder of a training run, MODULE:FACTORY of a PyTorch model,
-    or, for a tree without costs, a label set: coco80, imagenet1k, or a .toml or .txt file. Costs
-    are found by cutting. Where a network has more than 300 nodes, the deepest levels are left out,
-    unless --depth asks for them.
+    MODEL is an .onnx, .keras or .pt2 file, the folder of a training run, MODULE:FACTORY of a
+    PyTorch model, or, for a tree without costs, a label set: coco80, imagenet1k, or a .toml or
+    .txt file. Costs are found by cutting. Where a network has more than 300 nodes, the deepest
+    levels are left out, unless --depth asks for them.
     """
     network, tree, name = _read(model)
     kept = _kept(network, tree, name, keep)

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import io
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edgecut.errors import EdgecutError, MissingPackage
+from edgecut.errors import EdgecutError
 from edgecut.loaders.exactness import first_difference, random_feeds, run
 from edgecut.loaders.onnx_file import from_proto
+from edgecut.loaders.pt2_file import harmless
+from edgecut.loaders.torch_export import EXPORT_TOLERANCE, attempt, import_torch, to_onnx
 from edgecut.network import Network, digest_of
-
-if TYPE_CHECKING:
-    import onnx
-
-OPSET = 18
-EXPORT_TOLERANCE = 1e-3  # of an output's largest magnitude: two libraries, and deep networks
-_LATER = "edgecut.later"
 
 
 def load_torch(
@@ -38,14 +31,15 @@ def load_torch(
         weights: a state dict for the factory's module, ``.pth`` (read with ``weights_only``) or
             ``.safetensors``.
         input_shape: shape of the image input, (1, C, H, W); needed for a factory.
-        trust: read a ``.pt2`` file, although its pickles can run any code while they are read.
+        trust: read a ``.pt2`` file that can run any code while it is read; without, only one that
+            ``pt2_file`` knows to be harmless.
 
     Raises:
-        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``missing-model``,
+        EdgecutError: ``missing-package``, ``untrusted-pickle``, ``not-pt2``, ``missing-model``,
             ``bad-factory``, ``bad-weights``, ``missing-input-shape``, ``export-failed``,
             ``export-not-exact``.
     """
-    torch = _torch()
+    torch = import_torch()
     if source.endswith(".pt2"):
         program, name = _program(torch, Path(source), trust=trust), Path(source).stem
     else:
@@ -60,8 +54,8 @@ def load_torch(
             _load_weights(torch, module, weights)
         name = source.rpartition(":")[2]
         image = torch.zeros(tuple(input_shape))
-        program = _attempt("export", source, lambda: torch.export.export(module.eval(), (image,)))
-    proto = _to_onnx(torch, program, source)
+        program = attempt("export", source, lambda: torch.export.export(module.eval(), (image,)))
+    proto = to_onnx(torch, program, source)
     digest = digest_of(proto.SerializeToString(deterministic=True))
     network = from_proto(proto, name=name, where=source, digest=digest)
     _check_export(torch, program, network, source)
@@ -84,10 +78,10 @@ def _check_export(torch: Any, program: Any, network: Network, source: str) -> No
     ]
     arguments, named = tree.tree_unflatten(leaves, shape)
     with torch.no_grad():
-        found = _attempt("run", source, lambda: program.module()(*arguments, **named))
+        found = attempt("run", source, lambda: program.module()(*arguments, **named))
     tensors = [leaf for leaf in tree.tree_leaves(found) if isinstance(leaf, torch.Tensor)]
     expected = [(t.float() if t.is_floating_point() else t).numpy() for t in tensors]
-    told = _attempt(
+    told = attempt(
         "run", f"what was exported from {source}", lambda: run(network.to_bytes(), feeds)
     )
     got = [_numbers(torch, array).numpy() for array in told]
@@ -106,31 +100,11 @@ def _numbers(torch: Any, array: Any) -> Any:
     return torch.from_numpy(array if kind in "biu" else array.astype("float32"))
 
 
-def _torch() -> Any:
-    try:
-        import onnxscript  # noqa: F401  (torch.onnx needs it)
-        import torch
-    except ImportError as error:
-        raise MissingPackage(
-            str(error.name), extra="torch", why="reading PyTorch models"
-        ) from error
-    # The exporter warns of every optional package that it does not find, and reading a program
-    # logs the whole traceback of what it raises.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    logging.getLogger("torch.export").setLevel(logging.ERROR)
-    return torch
-
-
 def _program(torch: Any, path: Path, *, trust: bool) -> Any:
     if not path.is_file():
         raise EdgecutError(f"{path} does not exist", code="missing-model")
-    if not trust:
-        raise EdgecutError(
-            f"{path} is not read: it holds pickles, and reading those can run any code",
-            code="untrusted-pickle",
-            hint="--trust, if you know where it comes from",
-        )
-    return _attempt("read", str(path), lambda: torch.export.load(path))
+    file = path if trust else harmless(torch, path)
+    return attempt("read", str(path), lambda: torch.export.load(file))
 
 
 def _module(source: str) -> Any:
@@ -147,7 +121,7 @@ def _module(source: str) -> Any:
         ) from error
     finally:
         sys.path.remove("")
-    module = _attempt("call", source, factory)
+    module = attempt("call", source, factory)
     if not hasattr(module, "state_dict"):
         raise EdgecutError(
             f"'{source}' returned {type(module).__name__}, not an nn.Module", code="bad-factory"
@@ -167,48 +141,4 @@ def _load_weights(torch: Any, module: Any, path: Path) -> None:
 
     if not path.is_file():
         raise EdgecutError(f"{path} does not exist", code="bad-weights")
-    _attempt("load weights of", str(path), load, code="bad-weights")
-
-
-def _to_onnx(torch: Any, program: Any, source: str) -> onnx.ModelProto:
-    import contextlib
-
-    def export() -> onnx.ModelProto:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            exported = torch.onnx.export(
-                program, dynamo=True, opset_version=OPSET, verbose=False, optimize=False
-            )
-            _optimise(exported)
-        proto: onnx.ModelProto = exported.model_proto
-        return proto
-
-    proto: onnx.ModelProto = _attempt("convert to ONNX", source, export)
-    return proto
-
-
-def _optimise(exported: Any) -> None:
-    """The exporter's own simplifications, but for normalisations, which it would fold away.
-
-    They tell what the network saw in training; ``passes.tidy`` folds them later.
-    """
-    for node in exported.model.graph:
-        if node.op_type == "BatchNormalization":
-            node.domain = _LATER  # which the exporter does not know, and so leaves alone
-    exported.optimize()
-    for node in exported.model.graph:
-        if node.domain == _LATER:
-            node.domain = ""
-    exported.model.opset_imports.pop(_LATER, None)
-
-
-def _attempt(what: str, source: str, act: Any, *, code: str = "export-failed") -> Any:
-    """Run the user's or torch's code; whatever it raises becomes one clear line."""
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return act()
-    except Exception as error:  # anything at all may come out of foreign code
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise EdgecutError(f"cannot {what} {source}: {reason[:300]}", code=code) from error
+    attempt("load weights of", str(path), load, code="bad-weights")

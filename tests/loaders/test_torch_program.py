@@ -90,7 +90,7 @@ def test_a_factory_and_its_exported_program(torch, source: str, tmp_path: Path) 
     np.testing.assert_allclose(outcome(other), numbers(), rtol=1e-4, atol=1e-5)
     assert other.digest != network.digest
     torch.export.save(torch.export.export(module, (torch.zeros(SHAPE),)), tmp_path / "net.pt2")
-    program = load_torch(str(tmp_path / "net.pt2"), trust=True)
+    program = load_torch(str(tmp_path / "net.pt2"))
     np.testing.assert_allclose(outcome(program), numbers(), rtol=1e-4, atol=1e-5)
 
 
@@ -128,19 +128,6 @@ def test_weights_that_would_run_code_are_refused(torch, source: str, tmp_path: P
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_program_is_read_only_on_trust(  # type: ignore[no-untyped-def]
-    torch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its pickles run code, so nothing of it may be read before."""
-    path = tmp_path / "net.pt2"
-    path.write_bytes(b"whatever")
-    read: list[object] = []
-    monkeypatch.setattr(torch.export, "load", read.append)
-    message = refused("untrusted-pickle", str(path))
-    assert str(path) in message and "code" in message and "--trust" in message
-    assert not read
-
-
 def test_what_torch_logs_of_a_bad_program_is_not_shown(  # type: ignore[no-untyped-def]
     torch, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,7 +159,7 @@ def test_an_export_that_gives_other_numbers_is_refused(
 
     from edgecut.loaders import torch_program
 
-    exported = torch_program._to_onnx
+    exported = torch_program.to_onnx
 
     def spoilt(*arguments: object) -> object:
         proto = exported(*arguments)  # type: ignore[arg-type]
@@ -181,7 +168,7 @@ def test_an_export_that_gives_other_numbers_is_refused(
         weights.CopyFrom(numpy_helper.from_array(array.astype(np.float32), weights.name))
         return proto
 
-    monkeypatch.setattr(torch_program, "_to_onnx", spoilt)
+    monkeypatch.setattr(torch_program, "to_onnx", spoilt)
     assert "PyTorch" in refused("export-not-exact", f"{source}:net", input_shape=SHAPE)
 
 
