@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecut.ops.region import Indices
+from edgecut.ops.rule import Unsupported
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -22,6 +23,9 @@ def reached(
 
     None where all of them do, or where the weights are computed. One at least is left, since
     nothing computes a tensor without elements. What is multiplied is taken to be finite.
+
+    Raises:
+        Unsupported: the weights have no such axes, which not every checker notices.
     """
     if weights is None or weights.const_value is None:
         return None
@@ -42,6 +46,8 @@ def _joined(tensor: ir.TensorProtocol, axis: int, kept_axis: int) -> NDArray[np.
     place = (axis, kept_axis)
     known = tensor.meta.setdefault(_KEY, {})
     if place not in known:
+        if max(place) >= len(tensor.shape):
+            raise Unsupported(f"its weights have {len(tensor.shape)} axes")
         array = np.moveaxis(np.asarray(tensor.numpy()), (kept_axis, axis), (0, 1))
         joined = np.any(array, axis=tuple(range(2, array.ndim)))
         known[place] = None if joined.all() else joined
