@@ -10,6 +10,7 @@ from collections.abc import Collection, Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
     import onnx_ir as ir
     from numpy.typing import NDArray
@@ -70,7 +71,7 @@ def large(model: ir.Model) -> list[str]:
         for value in model.graph.initializers.values()
         if value.const_value is not None
         and value.const_value.nbytes >= LARGE_BYTES
-        and value.const_value.dtype.numpy().kind in "fiub"
+        and is_plain(value.const_value.dtype.numpy())
         and not value.is_graph_output()
     ]
 
@@ -89,6 +90,11 @@ def foldable(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         elif node.op_type in ("Shape", "Size") or constants.issuperset(node.input):
             constants.update(node.output)
             yield node
+
+
+def is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether numpy itself has this type, by a name that means it alone."""
+    return dtype.kind in "fiub" and dtype.isbuiltin == 1
 
 
 def _is_of_products(value: ir.Value) -> bool:

@@ -19,16 +19,24 @@ import subprocess
 import sys
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from edgecut.errors import EdgecutError
 
+SHARE_OF_MEMORY = 0.75
 _HEAD = struct.Struct(">QQ")
 _PR_SET_PDEATHSIG = 1
-_ERROR, _FAULT = "error", "fault"
+_ERROR, _SYSTEM, _MEMORY, _FAULT = "error", "system", "memory", "fault"
+_HELLO = "hello"
+_CODE = (
+    f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import main; main()"
+)
 
 _lock = threading.Lock()
 _child: subprocess.Popen[bytes] | None = None
+# A child that is told to die with its parent dies with the thread that started it.
+_starter = ThreadPoolExecutor(1, thread_name_prefix="edgecut-contained")
 
 Told = dict[str, Any]
 
@@ -38,30 +46,40 @@ def call(task: str, asked: Told, data: bytes = b"", *, what: str) -> tuple[Told,
 
     Args:
         task: ``module:function``, of a function that takes and gives ``(plain values, bytes)``.
-        asked: its first argument, as JSON holds it.
+        asked: its first argument, as JSON holds it. Paths are absolute: the child may be elsewhere.
         data: its second argument.
         what: what is worked on, for messages.
 
     Raises:
         EdgecutError: what the function raises, or ``brought-down`` where the child dies.
+        OSError: what the function raises, as of a file that cannot be read.
+        MemoryError: the function takes more than three quarters of the machine's memory.
     """
     with _lock:
         child = _running()
         assert child.stdin is not None and child.stdout is not None
         try:
-            _write(child.stdin, {"task": task, "folder": os.getcwd(), "asked": asked}, data)
+            _write(child.stdin, {"task": task, "asked": asked}, data)
             told, answer = _read(child.stdout)
         except (OSError, EOFError) as error:
             raise _brought_down(what) from error
         except BaseException:  # Ctrl-C: the answer to this must not be taken for the next one's
             end()
             raise
-    if _FAULT in told:
-        raise RuntimeError(told[_FAULT])
+    _raise_what_was_raised(told)
+    return told, answer
+
+
+def _raise_what_was_raised(told: Told) -> None:
     if _ERROR in told:
         message, *rest = told[_ERROR]
         raise EdgecutError(message, **dict(zip(("code", "where", "hint"), rest, strict=True)))
-    return told, answer
+    if _SYSTEM in told:
+        raise OSError(*told[_SYSTEM])
+    if _MEMORY in told:
+        raise MemoryError(told[_MEMORY])
+    if _FAULT in told:
+        raise RuntimeError(told[_FAULT])
 
 
 def end() -> None:
@@ -83,17 +101,28 @@ atexit.register(end)
 
 def _running() -> subprocess.Popen[bytes]:
     global _child
-    if _child is not None and _child.poll() is not None:
-        end()  # it went with the thread that had started it
     if _child is None:
-        _child = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
+        _child = _starter.submit(_started).result()
+        assert _child.stdout is not None
+        try:
+            hello, _ = _read(_child.stdout)
+        except EOFError:
+            hello = {}
+        if _HELLO not in hello:
+            end()
+            raise RuntimeError(f"{sys.executable} does not run edgecut in a child process")
     return _child
+
+
+def _started() -> subprocess.Popen[bytes]:
+    # The same edgecut as here, wherever it was found.
+    path = json.dumps([place or os.getcwd() for place in sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _CODE, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _brought_down(what: str) -> EdgecutError:
@@ -138,29 +167,41 @@ def _done(task: str, asked: Told, data: bytes) -> tuple[Told, bytes]:
         return told, answer
     except EdgecutError as error:
         return {_ERROR: [error.message, error.code, error.where, error.hint]}, b""
+    except OSError as error:
+        return {_SYSTEM: [error.errno, error.strerror or str(error), error.filename]}, b""
+    except MemoryError as error:
+        return {_MEMORY: str(error)}, b""
     except Exception:  # a defect of ours, to be told where it is seen
         return {_FAULT: traceback.format_exc()}, b""
 
 
 def main() -> None:
     """The child: answer until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the child, too
-    _die_with_parent()
+    # Ctrl-C reaches the child, too; it is the parent's to end it, or to go on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        _bind_to_parent()
     # C++ writes to the terminal where it likes; only answers go the way of answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with contextlib.suppress(EOFError, BrokenPipeError):
+        _write(answers, {_HELLO: 1}, b"")
         while True:
             told, data = _read(sys.stdin.buffer)
-            os.chdir(told["folder"])  # paths mean here what they mean there
             _write(answers, *_done(told["task"], told["asked"], data))
 
 
-def _die_with_parent() -> None:
-    """Else a child that hangs in C++ would stay behind; elsewhere than on Linux it may."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _bind_to_parent() -> None:
+    """Die with it, even where C++ hangs, and take no more than a share of the memory.
 
+    The limit is one of data: it leaves files that are mapped alone.
+    """
+    import resource
 
-if __name__ == "__main__":
-    main()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = int(SHARE_OF_MEMORY * there)
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most)
+    )

@@ -7,6 +7,7 @@ the image processors of transformers read it. What a recipe cannot say exactly i
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from edgecut import finite_json
 from edgecut.category_set import json_names
-from edgecut.errors import EdgecutError
+from edgecut.errors import EdgecutError, EdgecutWarning
 from edgecut.network import Network
 from edgecut.recipe import KEY, Recipe, to_text
 
@@ -34,7 +35,10 @@ def described(network: Network, folder: Path) -> Network:
     """The network with what the files beside it say, where it does not say so itself.
 
     Raises:
-        EdgecutError: ``bad-names``, ``bad-recipe``.
+        EdgecutError: ``bad-names``.
+
+    Warns:
+        EdgecutWarning: the preprocessing is none that a recipe can say, and is left out.
     """
     told = dict(network.model.metadata_props)
     found: dict[str, str] = {}
@@ -42,7 +46,10 @@ def described(network: Network, folder: Path) -> Network:
         names = json_names(folder / CONFIG)
         found |= {NAMES: json.dumps(list(names))} if names else {}
     if (folder / PREPROCESSOR).is_file() and KEY not in told:
-        found[KEY] = to_text(read_preprocessor(folder / PREPROCESSOR))
+        try:
+            found[KEY] = to_text(read_preprocessor(folder / PREPROCESSOR))
+        except EdgecutError as error:
+            warnings.warn(error.message, EdgecutWarning, stacklevel=2)
     if not found:
         return network
     model = network.editable()
@@ -88,6 +95,8 @@ def _resizing(told: Mapping[str, Any]) -> tuple[str, float]:
     if not told.get("do_resize", True):
         raise ValueError("images keep their shapes")
     size = told.get("size", {})
+    if "crop_pct" in told and isinstance(size, int):
+        size = {"shortest_edge": size}
     if not isinstance(size, Mapping):
         # Some processors of old stretched to it, others took it for the short side.
         raise ValueError(f"a size of {size!r}, which does not say of what")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from edgecut.aside import LARGE_BYTES, PROTOBUF_BYTES, as_weights
+from edgecut.aside import LARGE_BYTES, PROTOBUF_BYTES, as_weights, outlined
 from edgecut.errors import EdgecutError
 
 if TYPE_CHECKING:
@@ -118,43 +119,67 @@ class Network:
     @property
     def weight_bytes(self) -> int:
         """What the weights take in memory."""
-        weights = (value.const_value for value in self.model.graph.initializers.values())
-        return sum(weight.nbytes for weight in weights if weight is not None)
+        return sum(map(_bytes_of, self.model.graph.initializers.values()))
 
-    def to_proto(self) -> Any:
+    def to_proto(self) -> onnx.ModelProto:
         """The model as an ``onnx.ModelProto`` (weights inside).
 
         Raises:
             EdgecutError: ``too-large`` for what a protobuf can hold.
         """
-        import onnx_ir as ir
+        return self.outlined(())[0]
 
-        if self.weight_bytes > PROTOBUF_BYTES:
+    def outlined(self, names: Collection[str]) -> tuple[onnx.ModelProto, Weights]:
+        """The model with inputs in the place of the weights of these names, and those weights.
+
+        Raises:
+            EdgecutError: ``too-large`` where the others are too much for a protobuf.
+        """
+        weights = self.model.graph.initializers
+        inside = sum(_bytes_of(weights[name]) for name in weights.keys() - set(names))
+        if inside > PROTOBUF_BYTES:
             raise EdgecutError(
-                f"the weights of {self.name} take {self.weight_bytes} bytes, and a protobuf holds "
+                f"the weights of {self.name} take {inside} bytes, and a protobuf holds "
                 f"{PROTOBUF_BYTES} at most",
                 code="too-large",
-                hint="`edgecut cut` writes such a network with its weights in a file beside it; "
-                "no artifact can hold it",
+                hint="`edgecut cut` writes larger networks of matrix products; no artifact can "
+                "hold them",
             )
-        return ir.to_proto(self.model)
+        return outlined(self.model, names)
 
     def to_bytes(self) -> bytes:
         """The model as a serialised ``onnx.ModelProto``; the same network gives the same bytes."""
         return bytes(self.to_proto().SerializeToString(deterministic=True))
 
     def write(self, path: Path) -> None:
-        """Write the model as an ``.onnx`` file.
+        """Write the model as an ``.onnx`` file, which is replaced as a whole.
 
         Where weights take more than 512 MiB, the large ones go to a file beside it: ``NAME.data``.
         """
-        if self.weight_bytes <= INSIDE_BYTES:
-            path.write_bytes(self.to_bytes())
-            return
-        import onnx_ir as ir
+        with TemporaryDirectory(prefix=".edgecut-", dir=path.parent) as folder:
+            written = Path(folder) / path.name
+            if self.weight_bytes <= INSIDE_BYTES:
+                written.write_bytes(self.to_bytes())
+            else:
+                _write_beside(self.model, written)
+            # The model itself comes last: it says where the weights are.
+            for file in sorted(written.parent.iterdir(), key=lambda file: file == written):
+                file.replace(path.with_name(file.name))
 
-        data = f"{path.name}.data"
-        ir.save(self.model, path, external_data=data, size_threshold_bytes=LARGE_BYTES)
+
+def _write_beside(model: ir.Model, path: Path) -> None:
+    import onnx_ir as ir
+
+    ir.save(model, path, external_data=data_of(path).name, size_threshold_bytes=LARGE_BYTES)
+
+
+def data_of(path: Path) -> Path:
+    """The file with the large weights of the ``.onnx`` file at a path."""
+    return path.with_name(f"{path.name}.data")
+
+
+def _bytes_of(weight: ir.Value) -> int:
+    return 0 if weight.const_value is None else weight.const_value.nbytes
 
 
 def to_model(proto: onnx.ModelProto, apart: Weights | None = None) -> ir.Model:

@@ -42,6 +42,15 @@ def die(asked: dict[str, Any], _data: bytes) -> Answer:
     return {}, b""
 
 
+def take_all(_asked: dict[str, Any], _data: bytes) -> Answer:
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {"length": len(bytes(int(0.8 * there)))}, b""
+
+
+def forbidden(_asked: dict[str, Any], _data: bytes) -> Answer:
+    raise PermissionError(13, "Permission denied", "w.data")
+
+
 def hang(_asked: dict[str, Any], _data: bytes) -> Answer:
     while True:
         time.sleep(1)
@@ -56,16 +65,6 @@ def test_one_child_answers_again_and_again() -> None:
     told, answer = call(echo, data, one="ä")
     assert (told["one"], answer) == ("ä", data[::-1]) and told["pid"] != os.getpid()
     assert call(echo)[0]["pid"] == told["pid"]
-
-
-def where(_asked: dict[str, Any], _data: bytes) -> Answer:
-    return {"folder": os.getcwd()}, b""
-
-
-def test_paths_mean_the_same_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call(where)
-    monkeypatch.chdir(tmp_path)
-    assert call(where)[0]["folder"] == str(tmp_path)
 
 
 def test_what_is_written_to_the_terminal_is_no_answer() -> None:
@@ -92,13 +91,46 @@ def test_a_death_is_an_error_and_the_next_call_starts_anew(deadly: signal.Signal
     assert call(echo, b"ab")[1] == b"ba"
 
 
-def test_a_child_of_a_thread_that_is_gone_is_missed_by_nobody() -> None:
+def test_a_child_outlives_the_thread_that_called_it_first() -> None:
     contained.end()
-    thread = threading.Thread(target=call, args=[echo])
-    thread.start()
-    thread.join()
-    time.sleep(0.1)
+    for _ in range(3):
+        thread = threading.Thread(target=call, args=[echo])
+        thread.start()
+        thread.join()
+        assert call(echo, b"ab")[1] == b"ba"
+
+
+def test_ctrl_c_is_the_parents_affair() -> None:
+    pid = call(echo)[0]["pid"]
+    os.kill(pid, signal.SIGINT)
+    assert call(echo)[0]["pid"] == pid
+
+
+def test_a_folder_that_is_gone_hinders_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
     assert call(echo, b"ab")[1] == b"ba"
+
+
+@pytest.mark.parametrize("path", [["nowhere"], []])
+def test_a_child_that_does_not_start_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, path: list[str]
+) -> None:
+    contained.end()
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="child process"):
+        patched.setattr(sys, "path", path)
+        call(echo)
+
+
+def test_memory_is_bounded() -> None:
+    with pytest.raises(MemoryError):
+        call(take_all)
+    with pytest.raises(PermissionError) as error:
+        call(forbidden)
+    assert error.value.filename == "w.data"
 
 
 def test_the_answer_to_a_call_that_was_interrupted_is_not_the_next_ones(

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 from edgecut.category_set import read_names
-from edgecut.errors import EdgecutError
+from edgecut.errors import EdgecutError, EdgecutWarning
 from edgecut.hugging_face import read_preprocessor
 from edgecut.recipe import KEY, Recipe
 from edgecut.source import Source, load, preprocessing, recipe_of
@@ -78,6 +78,7 @@ def test_a_folder_without_them_is_as_before(tmp_path: Path) -> None:
         (VIT, "stretch", 1.0, "bilinear"),
         (RESNET, "crop", 0.875, "bilinear"),
         (CONVNEXT, "crop", 0.875, "bicubic"),
+        ({**CONVNEXT, "size": 224}, "crop", 0.875, "bicubic"),
         ({**CONVNEXT, "size": {"shortest_edge": 384}}, "stretch", 1.0, "bicubic"),
         ({**RESNET, "crop_size": {"height": 224, "width": 224}}, "crop", 0.875, ""),
     ],
@@ -90,6 +91,13 @@ def test_what_processors_do_as_recipes(
     assert isinstance(recipe, Recipe)
     assert (recipe.resize, recipe.crop_fraction) == (resize, fraction)
     assert recipe.interpolation == (interpolation or "bilinear") and recipe.colour == "RGB"
+
+
+def test_what_no_recipe_can_say_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    folder = saved(tmp_path, preprocessor_config={**VIT, "do_pad": True})
+    with pytest.warns(EdgecutWarning, match="do_pad"):
+        network = load(str(folder))
+    assert KEY not in network.model.metadata_props
 
 
 def test_flipped_channels_are_blue_first(tmp_path: Path) -> None:
@@ -125,7 +133,7 @@ def test_without_normalisation_pixels_are_only_scaled(tmp_path: Path) -> None:
 def test_what_no_recipe_can_say_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     folder = saved(tmp_path, preprocessor_config={**VIT, **change})
     with pytest.raises(EdgecutError) as error:
-        load(str(folder))
+        read_preprocessor(folder / "preprocessor_config.json")
     assert error.value.code == "bad-recipe" and "preprocessor_config.json" in error.value.message
 
 

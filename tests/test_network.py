@@ -15,6 +15,7 @@ from edgecut.aside import large, outlined
 from edgecut.errors import EdgecutError
 from edgecut.loaders.onnx_file import load_onnx
 from edgecut.network import Network, TensorSpec, digest_of, to_model
+from edgecut.passes.tidy import tidy
 from tests.graphs import conv_weights, network_of, proto_of, random_inputs, run
 
 node = helper.make_node
@@ -97,10 +98,25 @@ def test_weights_that_are_much_lie_beside(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_more_than_a_protobuf_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     network = heavy()
-    monkeypatch.setattr("edgecut.network.PROTOBUF_BYTES", network.weight_bytes - 1)
-    with pytest.raises(EdgecutError) as error:
-        network.to_bytes()
-    assert error.value.code == "too-large"
+    monkeypatch.setattr("edgecut.network.PROTOBUF_BYTES", 4 * 500 - 1)
+    for act in (network.to_bytes, lambda: tidy(network)):
+        with pytest.raises(EdgecutError) as error:
+            act()
+        assert error.value.code == "too-large"
+
+
+def test_a_file_is_replaced_and_not_written_into(tmp_path: Path) -> None:
+    """The weights of a network may still lie in it."""
+    heavy().write(tmp_path / "it.onnx")
+    network = load_onnx(tmp_path / "it.onnx")
+    feeds = random_inputs(network)
+    before = run(network, feeds)["y"]
+    model = network.editable()
+    model.metadata_props["a"] = "b" * 1000
+    later = network.evolve(model, "step")
+    later.write(tmp_path / "it.onnx")
+    np.testing.assert_array_equal(run(later, feeds)["y"], before)
+    assert [path.name for path in tmp_path.iterdir()] == ["it.onnx"]
 
 
 def test_an_outline_and_its_weights_are_the_model() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,6 +126,8 @@ def show_check(check: Verification) -> None:
 
 def _output(out: str, model: Path) -> Path:
     """Where to write; what cannot be, or must not, is told before any work."""
+    from edgecut.network import data_of
+
     path = Path(out)
     if path.suffix != ".onnx":
         raise EdgecutError(f"--out {out} must end in .onnx", code="bad-output")
@@ -140,16 +141,18 @@ def _output(out: str, model: Path) -> Path:
             code="output-is-input",
             hint="give another --out; the full model is needed to verify and to evaluate",
         )
+    if data_of(path).exists() and not path.exists():
+        raise EdgecutError(
+            f"{data_of(path)} is there already, and may hold the weights of another model",
+            code="unwritable-output",
+            hint="give another --out, or remove that file",
+        )
     return path
 
 
 def _write(path: Path, result: CutResult) -> None:
-    """Write the file, and the one beside it that large weights are in; the first comes last."""
     try:
-        with TemporaryDirectory(prefix=".edgecut-", dir=path.parent) as folder:
-            result.network.write(Path(folder) / path.name)
-            for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):
-                file.replace(path.with_name(file.name))
+        result.network.write(path)
     except OSError as error:
         raise EdgecutError(
             f"{path} cannot be written: {error.strerror}", code="unwritable-output"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut.aside import large, outlined
+from edgecut.aside import large
 from edgecut.errors import EdgecutError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def random_feeds(network: Network) -> dict[str, NDArray[Any]]:
 
 def outputs_of(network: Network, feeds: dict[str, NDArray[Any]]) -> Arrays:
     """All outputs of a network, from ONNX Runtime."""
-    proto, weights = outlined(network.model, large(network.model))
+    proto, weights = network.outlined(large(network.model))
     return run(proto.SerializeToString(deterministic=True), {**feeds, **weights})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,13 +12,15 @@ from edgecut.aside import as_inputs
 from edgecut.errors import EdgecutError
 from edgecut.loaders import folding, opset
 from edgecut.loaders.exactness import check_exact
-from edgecut.loaders.external_data import Apart, bring_inside, check_length, mapped
+from edgecut.loaders.external_data import Apart, arrays, bring_inside, check_length, mapped
 from edgecut.loaders.outline import outline
 from edgecut.loaders.protobuf import inside
 from edgecut.network import Network, to_model
 
 if TYPE_CHECKING:
     import onnx
+
+    from edgecut.aside import Weights
 
 LARGEST_INPUT = 2**29
 InputShapes = Mapping[str, Sequence[int]]
@@ -40,20 +42,21 @@ def load_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Network
             ``brought-down``.
     """
     shapes = {name: list(shape) for name, shape in (input_shapes or {}).items()}
-    asked = {"path": str(path), "input_shapes": shapes}
+    asked = {"path": str(path.absolute()), "where": str(path), "input_shapes": shapes}
     told, data = contained.call(f"{__name__}:read", asked, what=str(path))
     apart = {name: Apart.from_json(weight) for name, weight in told["apart"].items()}
-    return _network(_parse(data, path), apart, path.stem, told["digest"], where=str(path))
+    proto = _parse(data, str(path))
+    return _network(proto, arrays(apart), path.stem, told["digest"], where=str(path))
 
 
 def read(asked: Mapping[str, Any], _: bytes) -> tuple[dict[str, Any], bytes]:
     """An ONNX file, prepared and checked: the digest and the weights apart, and the model."""
-    path = Path(asked["path"])
-    proto = _parse(_outline(path), path)
-    apart, digest = bring_inside(proto, path)
-    prepared = _prepared(proto, apart, asked["input_shapes"], where=str(path))
+    path, where = Path(asked["path"]), asked["where"]
+    proto = _parse(_outline(path, where), where)
+    apart, digest = bring_inside(proto, path, where)
+    prepared = _prepared(proto, arrays(apart), asked["input_shapes"], where=where)
     told = {name: weight.to_json() for name, weight in apart.items()}
-    return {"digest": digest, "apart": told}, prepared.SerializeToString()
+    return {"digest": digest, "apart": told}, _understood(prepared.SerializeToString, where)
 
 
 def from_proto(
@@ -70,47 +73,45 @@ def from_proto(
 
 
 def _network(
-    proto: onnx.ModelProto, apart: Mapping[str, Apart], name: str, digest: str, *, where: str
+    proto: onnx.ModelProto, apart: Weights, name: str, digest: str, *, where: str
 ) -> Network:
-    weights = {key: weight.array() for key, weight in apart.items()}
-    model = _understood(lambda: to_model(proto, weights), where)
+    model = _understood(lambda: to_model(proto, apart), where)
     return Network(name=name, model=model, digest=digest, history=("load",))
 
 
 def _prepared(
-    proto: onnx.ModelProto, apart: Mapping[str, Apart], input_shapes: InputShapes, *, where: str
+    proto: onnx.ModelProto, apart: Weights, input_shapes: InputShapes, *, where: str
 ) -> onnx.ModelProto:
     """The model as ``to_model`` takes it: on a working opset, with static shapes, and checked.
 
     Weights that are ``apart`` are inputs there.
     """
     opset.check(proto, where)
-    _check_weights(proto, where, apart)
     _drop_weights_from_inputs(proto)
     _fix_inputs(proto, input_shapes, where)
     as_inputs(proto, apart)
+    _check_weights(proto, where)
     original = proto.SerializeToString()
     prepared, changed = _understood(lambda: _converted(proto, where), where)
     if changed:
         network = _network(prepared, apart, "", "", where=where)
-        weights = {name: weight.array() for name, weight in apart.items()}
-        check_exact(original, weights, network, where)
+        check_exact(original, apart, network, where)
     return prepared
 
 
-def _outline(path: Path) -> bytes:
+def _outline(path: Path, where: str) -> bytes:
     """All of a file but its large weights."""
     try:
         return outline(mapped(path))
     except FileNotFoundError:
-        raise EdgecutError(f"{path} does not exist", code="missing-model") from None
+        raise EdgecutError(f"{where} does not exist", code="missing-model") from None
     except OSError as error:
         raise EdgecutError(
-            f"{path} cannot be read: {error.strerror}", code="missing-model"
+            f"{where} cannot be read: {error.strerror}", code="missing-model"
         ) from error
 
 
-def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+def _parse(data: bytes, where: str) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -118,25 +119,23 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise EdgecutError(
-            f"{path} is not an ONNX model, or it is truncated ({path.stat().st_size} bytes)",
+            f"{where} is not an ONNX model, or it is truncated ({len(data)} bytes read)",
             code="not-onnx",
             hint="compare its size with the original's; a git-lfs pointer looks like this too",
         ) from error
     if not proto.graph.node or not proto.graph.output:
         raise EdgecutError(
-            f"{path} is not an ONNX model: it holds no graph with nodes and outputs",
+            f"{where} is not an ONNX model: it holds no graph with nodes and outputs",
             code="not-onnx",
         )
     return proto
 
 
-def _check_weights(proto: onnx.ModelProto, where: str, apart: Container[str]) -> None:
+def _check_weights(proto: onnx.ModelProto, where: str) -> None:
     """Refuse weights of a wrong size, and those in other files that nobody brought along."""
     from onnx.external_data_helper import uses_external_data
 
     for tensor in inside(proto, "TensorProto"):
-        if tensor.name in apart:
-            continue
         if uses_external_data(tensor):  # would be looked for in the working directory
             raise EdgecutError(
                 f"{where}: the weights of '{tensor.name}' lie in another file",

@@ -6,13 +6,16 @@ over, and each such tensor says where in the file they are, as tensors with exte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from edgecut.aside import LARGE_BYTES
 
 OWN = ""
 """The location of data that lies in the model's own file."""
-_GRAPH, _INITIALIZER, _RAW_DATA, _EXTERNAL_DATA = 7, 5, 9, 13
+_GRAPH, _INITIALIZER = 7, 5
+_RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
+_MOST_FIELDS = 2**21
+"""Of one message: many times those of the largest graphs."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 # Number, start, start of the payload where it has a length, end.
@@ -27,38 +30,46 @@ def outline(data: memoryview) -> bytes:
     if len(data) < LARGE_BYTES:
         return bytes(data)
     try:
-        return b"".join(_model(data))
+        return _replaced(data, 0, len(data), _GRAPH, _graph)
     except (ValueError, IndexError):
         return bytes(data)
 
 
-def _model(data: memoryview) -> Iterator[bytes]:
-    for number, start, payload, end in _fields(data, 0, len(data)):
-        if number == _GRAPH and payload is not None:
-            yield from _message(_GRAPH, b"".join(_graph(data, payload, end)))
-        else:
-            yield bytes(data[start:end])
+def _graph(data: memoryview, place: int, end: int) -> bytes:
+    return _replaced(data, place, end, _INITIALIZER, _tensor)
 
 
-def _graph(data: memoryview, place: int, end: int) -> Iterator[bytes]:
+def _replaced(
+    data: memoryview,
+    place: int,
+    end: int,
+    wanted: int,
+    change: Callable[[memoryview, int, int], bytes],
+) -> bytes:
+    """A message in which the large fields of one number are changed."""
+    parts, done = [], place
     for number, start, payload, stop in _fields(data, place, end):
-        if number == _INITIALIZER and payload is not None and stop - start >= LARGE_BYTES:
-            yield from _message(_INITIALIZER, b"".join(_tensor(data, payload, stop)))
-        else:
-            yield bytes(data[start:stop])
+        if number == wanted and payload is not None and stop - start >= LARGE_BYTES:
+            changed = change(data, payload, stop)
+            tag, length = _as_varint(number << 3 | _BYTES), _as_varint(len(changed))
+            parts += [bytes(data[done:start]), tag, length, changed]
+            done = stop
+    return b"".join((*parts, bytes(data[done:end])))
 
 
-def _tensor(data: memoryview, place: int, end: int) -> Iterator[bytes]:
-    fields = list(_fields(data, place, end))
-    raw = [field for field in fields if field[0] == _RAW_DATA]
-    if len(raw) != 1 or any(field[0] == _EXTERNAL_DATA for field in fields):
-        yield bytes(data[place:end])
-        return
-    for number, start, payload, stop in fields:
+def _tensor(data: memoryview, place: int, end: int) -> bytes:
+    told = (_RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION)
+    found = [field for field in _fields(data, place, end) if field[0] in told]
+    raw = [payload for number, _, payload, _ in found if number == _RAW_DATA]
+    if len(raw) != 1 or raw[0] is None or any(f[0] == _EXTERNAL_DATA for f in found):
+        return bytes(data[place:end])
+    parts, done = [], place
+    for number, start, payload, stop in found:
+        parts.append(bytes(data[done:start]))
+        done = stop
         if number == _RAW_DATA and payload is not None:
-            yield _reference(payload, stop - payload)
-        else:
-            yield bytes(data[start:stop])
+            reference = _reference(payload, stop - payload)
+    return b"".join((*parts, bytes(data[done:end]), reference))
 
 
 def _reference(offset: int, length: int) -> bytes:
@@ -71,14 +82,10 @@ def _reference(offset: int, length: int) -> bytes:
     return bytes(tensor.SerializeToString(deterministic=True))
 
 
-def _message(number: int, payload: bytes) -> Iterator[bytes]:
-    yield _as_varint(number << 3 | _BYTES)
-    yield _as_varint(len(payload))
-    yield payload
-
-
 def _fields(data: memoryview, place: int, end: int) -> Iterator[_Field]:
-    while place < end:
+    for _ in range(_MOST_FIELDS):
+        if place >= end:
+            return
         start = place
         tag, place = _varint(data, place)
         payload, kind = None, tag & 7
@@ -94,6 +101,7 @@ def _fields(data: memoryview, place: int, end: int) -> Iterator[_Field]:
         if place > end:
             raise ValueError("a field that ends behind its message")
         yield tag >> 3, start, payload, place
+    raise ValueError("too many fields")
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:

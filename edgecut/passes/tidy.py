@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecut import contained
-from edgecut.aside import large_of_products, outlined
+from edgecut.aside import large_of_products
 from edgecut.errors import EdgecutError
 from edgecut.network import to_model
 
@@ -24,7 +24,7 @@ def tidy(network: Network) -> Network:
     """
     import onnx
 
-    outline, apart = outlined(network.model, large_of_products(network.model))
+    outline, apart = network.outlined(large_of_products(network.model))
     asked, data = {"name": network.name}, outline.SerializeToString()
     _, tidied = contained.call(f"{__name__}:simplified", asked, data, what=network.name)
     model = to_model(onnx.ModelProto.FromString(tidied), apart)

@@ -265,6 +265,55 @@ def test_large_weights_in_a_file_beside(tmp_path: Path) -> None:
     assert network.digest == digest_of(path.read_bytes() + (tmp_path / "w.data").read_bytes())
 
 
+def test_a_constant_with_the_name_of_a_large_weight(tmp_path: Path) -> None:
+    """Names are those of initializers; a tensor in a node may be called anything."""
+    model = large()
+    model.graph.node.append(node("Mul", ["y", "c"], ["z"]))
+    model.graph.node.insert(0, node("Constant", [], ["c"], value=model.graph.initializer[0]))
+    constant = model.graph.node[0].attribute[0].t
+    twice = 2 * LARGE[:1]
+    constant.CopyFrom(numpy_helper.from_array(twice, "w"))
+    model.graph.output[0].name = "z"
+    constant.ClearField("raw_data")
+    constant.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "c.data"), ("offset", "0"), ("length", str(twice.nbytes))):
+        constant.external_data.add(key=key, value=value)
+    (tmp_path / "c.data").write_bytes(twice.tobytes())
+    network = load_onnx(saved(tmp_path, model))
+    feeds = random_inputs(network)
+    np.testing.assert_allclose(
+        run(network, feeds)["z"], np.maximum(feeds["x"] @ LARGE, 0) * twice, atol=1e-5
+    )
+
+
+def test_a_weight_of_a_type_that_is_not_numpys_own(tmp_path: Path) -> None:
+    model = large()
+    kind = TensorProto.FLOAT8E5M2
+    model.graph.initializer.append(
+        TensorProto(name="q", data_type=kind, dims=[1200, 1000], raw_data=b"\0" * 1_200_000)
+    )
+    model.graph.node.append(node("Identity", ["q"], ["idle"]))
+    model.opset_import[0].version = 19
+    model.ir_version = 9
+    assert_runs_alike(load_onnx(saved(tmp_path, model)), large())
+
+
+def test_a_large_weight_of_a_function_is_folded_when_that_is_known(tmp_path: Path) -> None:
+    model = large()
+    turned = helper.make_function(
+        *("own", "Turned", ["x", "t"], ["a"]),
+        [node("Transpose", ["t"], ["w"], perm=[1, 0]), node("MatMul", ["x", "w"], ["a"])],
+        [helper.make_opsetid("", 18)],
+    )
+    model.functions.append(turned)
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    model.graph.node[0].CopyFrom(node("Turned", ["x", "t"], ["a"], domain="own"))
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(LARGE.T.copy(), "t"))
+    network = load_onnx(saved(tmp_path, model))
+    assert [n.op_type for n in network.model.graph] == ["MatMul", "Relu"]
+    assert_runs_alike(network, large())
+
+
 def test_a_large_weight_that_constants_are_made_of_comes_inside(tmp_path: Path) -> None:
     model = large()
     model.graph.node.insert(0, node("Transpose", ["t"], ["w"], perm=[1, 0]))
@@ -288,7 +337,7 @@ def test_more_weights_than_a_protobuf_holds(
     monkeypatch.setattr(external_data, "PROTOBUF_BYTES", WEIGHTS.nbytes - 1)
     path = external(tmp_path, data=WEIGHTS.tobytes())
     with pytest.raises(EdgecutError) as error:
-        onnx_file.read({"path": str(path), "input_shapes": {}}, b"")
+        onnx_file.read({"path": str(path), "where": "it", "input_shapes": {}}, b"")
     assert error.value.code == "too-large"
 
 

@@ -50,6 +50,21 @@ def test_an_outline_says_where_the_weights_are(all_large: None) -> None:
     assert len(outline(memoryview(data))) < len(data) - 19_500
 
 
+def test_a_weight_that_says_that_it_lies_inside(all_large: None) -> None:
+    """As onnx writes what it had read from external data."""
+    made = model()
+    for tensor in made.graph.initializer[:3]:
+        tensor.data_location = TensorProto.DEFAULT
+    found, expected = filled(made.SerializeToString()), model()
+    assert found == expected
+
+
+def test_more_fields_than_any_graph_has(all_large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = model().SerializeToString()
+    monkeypatch.setattr(module, "_MOST_FIELDS", 3)
+    assert outline(memoryview(data)) == data
+
+
 def test_small_weights_stay() -> None:
     data = model().SerializeToString()
     assert outline(memoryview(data)) == data
