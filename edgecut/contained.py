@@ -27,7 +27,8 @@ from edgecut.errors import EdgecutError
 SHARE_OF_MEMORY = 0.75
 _HEAD = struct.Struct(">QQ")
 _PR_SET_PDEATHSIG = 1
-_ERROR, _SYSTEM, _MEMORY, _FAULT = "error", "system", "memory", "fault"
+# What an answer may hold.
+_GIVEN, _ERROR, _SYSTEM, _MEMORY, _FAULT = "given", "error", "system", "memory", "fault"
 _HELLO = "hello"
 _CODE = (
     f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import main; main()"
@@ -67,7 +68,8 @@ def call(task: str, asked: Told, data: bytes = b"", *, what: str) -> tuple[Told,
             end()
             raise
     _raise_what_was_raised(told)
-    return told, answer
+    given: Told = told[_GIVEN]
+    return given, answer
 
 
 def _raise_what_was_raised(told: Told) -> None:
@@ -164,7 +166,7 @@ def _done(task: str, asked: Told, data: bytes) -> tuple[Told, bytes]:
     module, _, function = task.partition(":")
     try:
         told, answer = getattr(importlib.import_module(module), function)(asked, data)
-        return told, answer
+        return {_GIVEN: told}, answer
     except EdgecutError as error:
         return {_ERROR: [error.message, error.code, error.where, error.hint]}, b""
     except OSError as error:

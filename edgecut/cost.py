@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecut.consistency import blamed_on
 from edgecut.ops import rule_for
 from edgecut.ops.rule import Unsupported
 
@@ -51,7 +52,16 @@ class Cost:
 
 
 def cost(network: Network) -> Cost:
-    """The cost of a network, by the rule of this module."""
+    """The cost of a network, by the rule of this module.
+
+    Raises:
+        EdgecutError: ``inconsistent`` for a graph that makes no sense.
+    """
+    with blamed_on(network):
+        return _cost(network)
+
+
+def _cost(network: Network) -> Cost:
     graph = network.model.graph
     weights = [v for v in graph.initializers.values() if _is_parameter(v)]
     macs, uncounted = 0, []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgecut.consistency import blamed_on
 from edgecut.edit import subgraphs
 from edgecut.ops import rule_for
 from edgecut.ops.region import WHOLE, Region
@@ -51,7 +52,15 @@ def demand(network: Network, wanted: Mapping[str, Region | None]) -> Demand:
         network: any network; it is not changed.
         wanted: output name -> region, None for nothing of it. An output that is not named is
             needed whole.
+
+    Raises:
+        EdgecutError: ``inconsistent`` for a graph that makes no sense.
     """
+    with blamed_on(network):
+        return _demand(network, wanted)
+
+
+def _demand(network: Network, wanted: Mapping[str, Region | None]) -> Demand:
     graph = network.model.graph
     regions: dict[str, Region] = {}
     flows: dict[str, Flow] = {}

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut.aside import large
 from edgecut.errors import EdgecutError
+from edgecut.onnx_run import Arrays, outputs_of, random_feeds, run
 
 if TYPE_CHECKING:
     from edgecut.aside import Weights
     from edgecut.network import Network
 
 TOLERANCE = 1e-4  # of a tensor's largest magnitude
-Arrays = list[NDArray[Any]]
 
 
 def check_exact(original: bytes, apart: Weights, network: Network, where: str) -> None:
@@ -43,36 +42,6 @@ def check_exact(original: bytes, apart: Weights, network: Network, where: str) -
             code="load-not-exact",
             hint="export the model again with opset 13 or newer and static shapes",
         )
-
-
-def random_feeds(network: Network) -> dict[str, NDArray[Any]]:
-    """One random input, the same every time: normal, or 0 and 1 for integers."""
-    random = np.random.default_rng(0)
-    return {
-        spec.name: random.standard_normal(spec.shape).astype(spec.dtype)
-        if "float" in spec.dtype
-        else random.integers(0, 2, spec.shape).astype(spec.dtype)
-        for spec in network.inputs
-    }
-
-
-def outputs_of(network: Network, feeds: dict[str, NDArray[Any]]) -> Arrays:
-    """All outputs of a network, from ONNX Runtime."""
-    proto, weights = network.outlined(large(network.model))
-    return run(proto.SerializeToString(deterministic=True), {**feeds, **weights})
-
-
-def run(model: bytes, feeds: dict[str, NDArray[Any]]) -> Arrays:
-    """All outputs of a serialised model, from ONNX Runtime."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    # Optimised differently, equal networks differ in the last bits, and sorting magnifies those.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    outputs: Arrays = session.run(None, feeds)
-    return outputs
 
 
 def first_difference(got: Arrays, expected: Arrays, *, share: float = TOLERANCE) -> str | None:

@@ -16,11 +16,12 @@ import numpy as np
 
 from edgecut.errors import EdgecutError, MissingPackage
 from edgecut.loaders import keras_file, keras_program
-from edgecut.loaders.exactness import first_difference, run
+from edgecut.loaders.exactness import first_difference
 from edgecut.loaders.onnx_file import from_proto
 from edgecut.loaders.torch_export import EXPORT_TOLERANCE
 from edgecut.loaders.transposes import without_transposes
 from edgecut.network import Network, digest_of
+from edgecut.onnx_run import run
 
 TIMEOUT_S = 1800.0
 # Of memory: Python, Keras and PyTorch themselves, activations, and copies of the weights.

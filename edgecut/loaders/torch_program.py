@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from edgecut.errors import EdgecutError
-from edgecut.loaders.exactness import first_difference, random_feeds, run
+from edgecut.loaders.exactness import first_difference
 from edgecut.loaders.onnx_file import from_proto
 from edgecut.loaders.pt2_file import harmless
 from edgecut.loaders.torch_export import EXPORT_TOLERANCE, attempt, import_torch, to_onnx
 from edgecut.network import Network, digest_of
+from edgecut.onnx_run import random_feeds, run
 
 
 def load_torch(

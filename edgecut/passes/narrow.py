@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut import edit
+from edgecut.consistency import blamed_on
 from edgecut.demand import Demand, demand, key
 from edgecut.errors import EdgecutError
 from edgecut.ops import rule_for
@@ -40,7 +41,8 @@ def narrow(
     # Nodes that hold subgraphs move over as they are, and then their old graph must be nobody's.
     model = network.editable() if holds_graphs else network.model
     surgery = _Surgery(model, need, cache(lambda: demand(network, {}).regions))
-    return network.evolve(surgery.operated(wanted, inputs), "narrow")
+    with blamed_on(network):
+        return network.evolve(surgery.operated(wanted, inputs), "narrow")
 
 
 @dataclass(frozen=True, slots=True)
