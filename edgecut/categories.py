@@ -9,6 +9,8 @@ from edgecut.errors import EdgecutError
 from edgecut.keep import kept
 from edgecut.taxonomy import Taxonomy
 
+MOST_TOLD = 12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSlots:
@@ -55,6 +57,16 @@ class OutputValues:
             for value, owner in enumerate(self.values)
             if value != self.other and (owner is None or owner in wanted)
         )
+
+    def told(self, names: Sequence[str]) -> str:
+        """What each value means, as a text: ``0 none of them, 1 car, 2 what was cut``."""
+        meanings = ["none of them" if o is None else names[o] for o in self.values]
+        if self.other is not None:
+            meanings[self.other] = "what was cut"
+        if len(meanings) == 1:
+            return f"always 0, {meanings[0]}"
+        told = [f"{value} {meaning}" for value, meaning in enumerate(meanings)]
+        return ", ".join(told if len(told) <= MOST_TOLD else [*told[:3], "...", *told[-2:]])
 
     def is_cut(self, keep: Sequence[int]) -> bool:
         """Whether a task with these categories lacks any of the values."""

@@ -25,8 +25,7 @@ from edgecut.ops.rule import attribute, input_of, op_of, shape_of
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-WINNERS = "chosen among all: {} stands for what was cut"
-AMONG = "chosen among the kept alone"
+WINNERS, AMONG = "chosen among all", "chosen among the kept alone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,9 @@ def among_kept(network: Network, categories: CategoryMap, kept: Sequence[int]) -
             choice, stay = _free_choice(network.name, model.graph, entry, entries), entry.kept(kept)
             chosen[str(choice.node.name)] = (choice, stay)
             values = tuple(entry.values[v] for v in stay)
-            reason = f"{entry.reason}; {AMONG}"
+            reason = f"{_found(entry)}; {AMONG}"
+            if choice.count > len(stay):
+                reason += f", {len(stay)} of them where there were {choice.count}"
             entries[i] = replace(entry, values=values, other=None, reason=reason)
     if not chosen:
         return Coded(network=network, categories=categories)
@@ -116,13 +117,18 @@ def _output(graph: ir.Graph, entry: OutputValues) -> ir.Value:
     return next(value for value in graph.outputs if value.name == entry.output)
 
 
+def _found(entry: OutputValues) -> str:
+    """Why an output was taken for a coded one, without what an earlier cut made of it."""
+    return entry.reason.partition("; chosen among ")[0]
+
+
 def _refusal(choice: Choice) -> Refusal:
     kind = choice.node.op_type
     return Refusal(
         node=str(choice.node.name),
         op_type=kind,
-        reason=f"{kind} over axis {choice.axis}: whose winner was cut is known from every slot of "
-        "it alone (--scores renormalised chooses among the kept)",
+        reason=f"{kind} over axis {choice.axis}: exact values need every slot of it "
+        "(--scores renormalised chooses among the kept alone)",
     )
 
 
@@ -150,7 +156,7 @@ def _look_up(graph: ir.Graph, entry: OutputValues, kept: Sequence[int]) -> Outpu
         entry,
         values=(*(entry.values[v] for v in stay), None),
         other=len(stay),
-        reason=f"{entry.reason}; {WINNERS.format(len(stay))}",
+        reason=f"{_found(entry)}; {WINNERS}",
     )
 
 

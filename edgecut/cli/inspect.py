@@ -166,9 +166,11 @@ def _show_categories(categories: CategoryMap) -> None:
             f"  output '{entry.output}', axis {entry.axis}: {len(entry.slots)} slots{shared} "
             f"({entry.reason})"
         )
-    first = categories.outputs[0]
-    width = len(str(len(first.slots)))
-    named = [f"{first.slots.index(i):>{width}} {name}" for i, name in enumerate(categories.names)]
+    for coded in categories.coded:
+        click.echo(f"  values of output '{coded.output}': {len(coded.values)} ({coded.reason})")
+    places = categories.outputs[0].slots if categories.outputs else categories.coded[0].values
+    width = len(str(len(places)))
+    named = [f"{places.index(i):>{width}} {name}" for i, name in enumerate(categories.names)]
     column = max(map(len, named)) + 2
     across = max(1, 98 // column)
     for start in range(0, len(named), across):
