@@ -18,8 +18,8 @@ of the categories (correlation of every slot with every other).
 An output whose values are categories is judged by ``agreement``: the share of its values that are
 the reference's. Only those count whose choice is clear, which the reference tells by a margin
 beside that output (see ``edgecut.coded``): how far the chosen score is from the next one, over the
-largest. None may differ in float32, a few in float16, more in int8; and no value may be lost,
-however rare it is.
+largest. None may differ in float32, a few in float16, more in int8; and no value that is met often
+enough to tell may be lost, however rare it is.
 
 This finds wrong builds, not poor ones: right int8 builds of noise-sensitive detectors reach 2 dB
 only. How good a build is, only accuracy on labelled samples can say. Without a category map, an
@@ -346,7 +346,8 @@ class _Judge:
         """The metric, its worst value, the tolerance, and where that is."""
         if not self.wholes and self.named:
             least = min(self.named.values(), key=Named.share)
-            return AGREES, least.share(), AGREEMENT[self.scheme], _where(least)
+            where = f"{_where(least)} ({least.count / least.total:.0%} of its choices are clear)"
+            return AGREES, least.share(), AGREEMENT[self.scheme], where
         metric = RELATIVE if exact else SQNR
         values = (
             [(group.relative_error(), group) for group in self.wholes.values()]

@@ -115,7 +115,7 @@ def worst(check: Verification) -> str:
     if check.metric.endswith("-db"):
         return f"{check.worst:.1f} dB SNR"
     if check.metric == "agreement":
-        return f"{check.worst:.2%} of values"
+        return f"{check.worst:.2%} of clear values"
     return f"{check.worst:.1e} relative"
 
 

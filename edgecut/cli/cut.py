@@ -119,7 +119,7 @@ def show_check(check: Verification) -> None:
     """Print how close the cut network comes to the full one, for what was kept."""
     said = f"largest error {check.worst:.1e} relative" if check.worst else "largest error 0"
     if check.metric == "agreement":
-        said = f"{check.worst:.2%} of values agree"
+        said = f"{check.worst:.2%} of clear values agree"
     click.echo(
         f"cut against full network, on the kept outputs: {said}, "
         f"{check.samples} inputs: {'ok' if check.passed else 'FAILED'}"
