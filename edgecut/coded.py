@@ -8,18 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgecut import edit
 from edgecut.categories import CategoryMap, OutputValues
-from edgecut.choices import Choice, choice_behind, is_table
+from edgecut.choices import MOVES, Choice, choice_behind, is_table
 from edgecut.demand import Refusal
 from edgecut.errors import EdgecutError
 from edgecut.network import Network, to_model
+from edgecut.ops.elementwise import Elementwise
 from edgecut.ops.rule import attribute, input_of, op_of, shape_of
 
 if TYPE_CHECKING:
@@ -240,14 +242,45 @@ def _reshaped(model: ir.Model, name: str, node: str, count: int) -> ir.Model:
     for output in proto.graph.output:
         output.type.tensor_type.ClearField("shape")
     try:
-        return to_model(with_shapes(proto))
+        model = to_model(with_shapes(proto))
     except Exception as error:  # what the onnx package raises has no base of its own
-        raise EdgecutError(
-            f"TopK '{node}' of {name} gives {count} of its scores; fewer are kept, and what reads "
-            "it takes no fewer",
-            code="too-few-kept",
-            hint=f"keep at least {count}, or leave --scores out",
-        ) from error
+        raise _too_few(name, node, count) from error
+    (start,) = (one for one in model.graph if one.name == node)
+    if not all(_takes_fewer(reader) for reader in _readers(start)):
+        raise _too_few(name, node, count)
+    return model
+
+
+def _readers(node: ir.Node) -> Iterator[ir.Node]:
+    """All nodes that read what a node gives, or what they make of it."""
+    waiting, seen = [node], set()
+    while waiting:
+        for reader in waiting.pop().successors():
+            if reader not in seen:
+                seen.add(reader)
+                waiting.append(reader)
+                yield reader
+
+
+def _takes_fewer(node: ir.Node) -> bool:
+    """Whether a node is as good for fewer ranks; ONNX infers shapes that no run could give."""
+    kind = op_of(node)
+    if kind == "Squeeze" and input_of(node, 1) is None:
+        return False  # which would take the axis of a single rank, too
+    if kind not in (*Elementwise.op_types, *MOVES) or kind in ("Gather", "Slice"):
+        return False
+    computed = [value for value in node.inputs if value is not None and value.const_value is None]
+    # A constant of more, to which a single rank would be broadcast, is made for them.
+    return prod(shape_of(node.outputs[0])) == max(prod(shape_of(value)) for value in computed)
+
+
+def _too_few(name: str, node: str, count: int) -> EdgecutError:
+    return EdgecutError(
+        f"TopK '{node}' of {name} gives {count} of its scores; fewer are kept, and what reads it "
+        "takes no fewer",
+        code="too-few-kept",
+        hint=f"keep at least {count}, or leave --scores out",
+    )
 
 
 def _margin(graph: ir.Graph, choice: Choice) -> ir.Value:
