@@ -81,6 +81,8 @@ def _given_one(spec: TensorSpec, match: re.Match[str], count: int) -> OutputSlot
             f"--slots '{text}' describes {anchors * sum(parts)} slots; axis {axis} of "
             f"'{spec.name}' has {spec.shape[axis]}",
             code="bad-slots",
+            hint="where its values are the categories, as those of an ArgMax are: "
+            f"{spec.name}:{VALUES}:LAYOUT",
         )
     slots = _layout(anchors, sum(parts[:own]), count, sum(parts[own + 1 :]))
     return OutputSlots(output=spec.name, axis=axis, slots=slots, reason="given with --slots")
@@ -89,22 +91,24 @@ def _given_one(spec: TensorSpec, match: re.Match[str], count: int) -> OutputSlot
 def _given_values(value: ir.Value, match: re.Match[str], count: int) -> OutputValues:
     """What the user said that the values of an output are."""
     text, choice = match[0].rstrip(","), choice_behind(value)
-    if choice is None:
+    if choice is None or choice.maps:
         raise EdgecutError(
             f"--slots '{text}': the values of '{value.name}' are no places that an ArgMax or a "
-            "TopK chose",
+            "TopK chose" + (", but what a table makes of them" if choice else ""),
             code="bad-slots",
-            hint=f"give the axis that its categories are on: {value.name}:AXIS:LAYOUT",
+            hint=f"where its categories are on an axis: {value.name}:AXIS:LAYOUT; where a table "
+            "numbers them anew, leave it out of the export",
         )
     texts = (match[4] or match[5]).split("+")
     parts, own = [int(part.rstrip("c")) for part in texts], _own_part(texts, count)
-    if own is None or int(match[3] or 1) != 1 or sum(parts) != choice.size:
+    if own is None or match[3] or sum(parts) != choice.size:
+        more = choice.size - count
         raise EdgecutError(
-            f"--slots '{text}' does not part {choice.size} values into {count} categories and "
-            "what else there is",
+            f"--slots '{text}' does not tell {count} categories among {choice.size} values",
             code="bad-slots",
-            hint=f"{choice.node.op_type} '{choice.node.name}' chooses among {choice.size}; for "
-            f"example {value.name}:{VALUES}:{choice.size - count}+{count}",
+            hint=f"for example {value.name}:{VALUES}:{f'{more}+' if more else ''}{count}"
+            if more >= 0
+            else f"{_told(value)}: count the labels",
         )
     values = _layout(1, sum(parts[:own]), count, sum(parts[own + 1 :]))
     return OutputValues(output=str(value.name), values=values, reason="given with --slots")
@@ -160,7 +164,8 @@ def _place(entry: Entry) -> str:
 def _choice(value: ir.Value, count: int) -> Choice | None:
     """The choice behind an output, where it is one among so many categories and a background."""
     choice = choice_behind(value)
-    return choice if choice is not None and choice.size - count in (0, 1) else None
+    fits = choice is not None and not choice.maps and choice.size - count in (0, 1)
+    return choice if fits else None
 
 
 def _coded(output: str, choice: Choice, count: int) -> list[Entry]:
@@ -200,7 +205,8 @@ def _told(value: ir.Value) -> str:
     if choice is None:
         return ""
     named = f"{choice.node.op_type} '{choice.node.name}'"
-    return f"the values of '{value.name}' are what {named} chose among {choice.size}"
+    made = "what a table makes of what" if choice.maps else "what"
+    return f"the values of '{value.name}' are {made} {named} chose among {choice.size}"
 
 
 def _are_scales(network: Network, entries: Sequence[Entry]) -> bool:

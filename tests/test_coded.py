@@ -24,6 +24,7 @@ from tests.graphs import conv_weights, network_of, random_inputs, run
 NAMES = ("background", "ant", "bee", "cat", "dog", "eel")
 KEEP = ["bee", "eel"]
 STAY = [0, 2, 5]
+WEIGHTS = np.ones((1, 5), np.float32)
 NUMBERS = {
     "first": [0],
     "one": [1],
