@@ -201,6 +201,20 @@ def test_what_takes_no_fewer_ranks_is_refused(reader: NodeProto) -> None:
 
 
 @pytest.mark.parametrize("scores", SCORES)
+def test_several_choices_by_the_same_scores(scores: str) -> None:
+    network = top(2, node("ArgMax", ["f"], ["y"], axis=1), outputs=("y", "i", "v"))
+    small, _ = cut(network, KEEP, scores=scores)
+    got = run(small, random_inputs(network))
+    assert small.categories is not None
+    assert [entry.output for entry in small.categories.coded] == ["y", "i"]
+    np.testing.assert_array_equal(got["y"], got["i"][:, :1])
+    seen = scores_of(network, "f")
+    among = np.argsort(-seen[:, STAY])[:, :2]
+    wanted = among if scores == "renormalised" else places(np.argsort(-seen)[:, :2])
+    np.testing.assert_array_equal(got["i"], wanted)
+
+
+@pytest.mark.parametrize("scores", SCORES)
 def test_scores_beside_the_choice_are_cut_as_ever(scores: str) -> None:
     network = built(node("ArgMax", ["s"], ["y"], axis=1), outputs=["s", "y"])
     assert network.categories is not None
