@@ -23,6 +23,7 @@ from edgecut.errors import EdgecutError
 from edgecut.network import Network, to_model
 from edgecut.ops.elementwise import Elementwise
 from edgecut.ops.rule import attribute, input_of, op_of, shape_of
+from edgecut.trail import trail
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -60,7 +61,7 @@ def among_all(network: Network, categories: CategoryMap, kept: Sequence[int]) ->
 def among_kept(network: Network, categories: CategoryMap, kept: Sequence[int]) -> Coded:
     """The network whose choices are made among the kept scores alone.
 
-    What takes the largest of the same scores sees the kept ones too, as it goes with the choice.
+    Outputs of the largest of these scores see the kept ones too, as they go with the choice.
 
     Raises:
         EdgecutError: ``no-choice`` where it cannot choose among them, ``too-few-kept`` where a
@@ -193,42 +194,48 @@ def _no_choice(message: str, hint: str) -> EdgecutError:
 
 
 def _choose_among(graph: ir.Graph, choice: Choice, stay: Sequence[int]) -> None:
-    """Let a choice, and what takes the largest of the same scores, see these scores alone."""
+    """Let a choice, and outputs of the largest of the same scores, see these scores alone."""
     import onnx_ir as ir
 
-    scores, places = choice.scores, np.array(stay, np.int64)
-    readers = [
-        u.node for u in scores.uses() if u.node is choice.node or _is_largest(u.node, choice)
-    ]
-    first = next(node for node in graph if node in readers)
-    where = edit.constant(graph, f"{scores.name}/kept", places)
-    picked = edit.insert(
-        graph,
-        first,
-        "Gather",
-        [scores, where],
-        like=scores,
-        name=f"{scores.name}/among",
-        attributes={"axis": choice.axis},
-    )
-    picked.shape = ir.Shape(
-        [len(stay) if i == choice.axis else n for i, n in enumerate(shape_of(scores))]
-    )
-    for node in readers:
+    for node, axis in [(choice.node, choice.axis), *_largest(graph, choice)]:
+        scores = node.inputs[0]
+        assert scores is not None
+        where = edit.constant(graph, f"{scores.name}/kept", np.array(stay, np.int64))
+        name, how = f"{scores.name}/among", {"axis": axis}
+        sources = [scores, where]
+        picked = edit.insert(graph, node, "Gather", sources, like=scores, name=name, attributes=how)
+        shape = [len(stay) if i == axis else n for i, n in enumerate(shape_of(scores))]
+        picked.shape = ir.Shape(shape)
         node.replace_input_with(0, picked)
     if choice.count > len(stay):
         count = edit.constant(graph, f"{choice.node.name}/count", np.array([len(stay)], np.int64))
         choice.node.replace_input_with(1, count)
 
 
-def _is_largest(node: ir.Node, choice: Choice) -> bool:
-    """Whether a node gives the largest of the scores that a choice sees."""
-    if op_of(node) != "ReduceMax":
-        return False
-    axes = attribute(node, "axes", None)
-    if axes is None and (given := input_of(node, 1)) is not None and given.const_value is not None:
-        axes = given.const_value.numpy().tolist()
-    return [int(axis) % len(shape_of(choice.scores)) for axis in axes or []] == [choice.axis]
+def _largest(graph: ir.Graph, choice: Choice) -> list[tuple[ir.Node, int]]:
+    """What gives outputs the largest of the scores that a choice sees, and over which axis.
+
+    One that is read beside other values, as in a softmax written out, is no score of a choice.
+    """
+    seen, found = set(trail(choice.scores, choice.axis)), []
+    for node in graph:
+        source = node.inputs[0] if op_of(node) == "ReduceMax" else None
+        if source is None or not all(_is_alone(reader) for reader in _readers(node)):
+            continue
+        axes = attribute(node, "axes", None)
+        if axes is None and (given := input_of(node, 1)) is not None and given.const_value:
+            axes = given.const_value.numpy().tolist()
+        if axes is not None and len(axes) == 1:
+            axis = int(axes[0]) % len(shape_of(source))
+            if not seen.isdisjoint(trail(source, axis)):
+                found.append((node, axis))
+    return found
+
+
+def _is_alone(node: ir.Node) -> bool:
+    """Whether a node moves or changes values one by one, and reads nothing else beside them."""
+    computed = [value for value in node.inputs if value is not None and value.const_value is None]
+    return op_of(node) in (*Elementwise.op_types, *MOVES) and len(computed) == 1
 
 
 def _reshaped(model: ir.Model, name: str, node: str, count: int) -> ir.Model:

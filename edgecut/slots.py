@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgecut import shipped
@@ -12,9 +12,8 @@ from edgecut.choices import Choice, choice_behind
 from edgecut.errors import EdgecutError
 from edgecut.network import Network, TensorSpec
 from edgecut.ops.elementwise import Elementwise
-from edgecut.ops.movement import blocks
-from edgecut.ops.normalisation import Softmax
 from edgecut.ops.rule import Unsupported, attribute, op_of, shape_of
+from edgecut.trail import followed, trail
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -188,9 +187,9 @@ def _seen(
 ) -> list[Entry]:
     """The readings of an output of scores that a choice sees as well."""
     for (_, choice), readings in zip(chosen, coded, strict=True):
-        seen = set(_trail(choice.scores, choice.axis))
+        seen = set(trail(choice.scores, choice.axis))
         for axis, size in enumerate(spec.shape):
-            if size == choice.size and not seen.isdisjoint(_trail(value, axis)):
+            if size == choice.size and not seen.isdisjoint(trail(value, axis)):
                 return [
                     OutputSlots(output=spec.name, axis=axis, slots=r.values, reason=r.reason)
                     for r in readings
@@ -285,7 +284,7 @@ def _layout_text(slots: Sequence[int | None], count: int) -> str:
 
 def _parts(value: ir.Value, axis: int) -> list[int]:
     """Sizes of the parts that the graph joins on an axis, followed backward to their Concat."""
-    *_, (last, axis) = _back(value, axis, Elementwise.op_types)
+    *_, (last, axis) = followed(value, axis, Elementwise.op_types)
     node = last.producer()
     if node is None or op_of(node) != "Concat":
         return []
@@ -294,37 +293,6 @@ def _parts(value: ir.Value, axis: int) -> list[int]:
         return [shape_of(part)[axis] for part in node.inputs] if joined else []
     except Unsupported:
         return []
-
-
-def _trail(value: ir.Value, axis: int) -> Iterator[tuple[ir.Value, int]]:
-    """A value and its axis, and those behind it that have the same slots on theirs."""
-    return _back(value, axis, (*Elementwise.op_types, *Softmax.op_types))
-
-
-def _back(value: ir.Value, axis: int, alike: Collection[str]) -> Iterator[tuple[ir.Value, int]]:
-    """A value and an axis, and what they were before each move and each of these operations."""
-    yield value, axis
-    try:
-        while (node := value.producer()) is not None:
-            source = node.inputs[0] if node.inputs else None
-            if op_of(node) == "Transpose":
-                axis = attribute(node, "perm", list(reversed(range(len(shape_of(value))))))[axis]
-            elif op_of(node) in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
-                axis = _axis_before(shape_of(source), shape_of(value), axis)
-            elif op_of(node) not in alike or shape_of(source) != shape_of(value):
-                return
-            assert source is not None
-            value = source
-            yield value, axis
-    except (Unsupported, LookupError):
-        return
-
-
-def _axis_before(before: Sequence[int], after: Sequence[int], axis: int) -> int:
-    for axes_in, axes_out in blocks(before, after):
-        if axes_out == (axis,) and len(axes_in) == 1:
-            return axes_in[0]
-    raise LookupError(axis)
 
 
 def _fitting_counts(network: Network) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -229,19 +230,42 @@ def test_scores_beside_the_choice_are_cut_as_ever(scores: str) -> None:
     assert (done.cut.macs < done.full.macs) == (scores == "renormalised")
 
 
-def test_the_largest_score_is_that_of_the_choice() -> None:
+@pytest.mark.parametrize("kind", ["Identity", "Sigmoid", "Softmax"])
+def test_the_largest_score_is_that_of_the_choice(kind: str) -> None:
+    how = {"axis": 1} if kind == "Softmax" else {}
     nodes = [
         node("ArgMax", ["s"], ["y"], axis=1),
-        node("ReduceMax", ["s", "one"], ["v"], keepdims=0),
+        node(kind, ["s"], ["p"], **how),
+        node("ReduceMax", ["p", "one"], ["m"], keepdims=0),
+        node("Neg", ["m"], ["v"]),
         node("ReduceMax", ["s", "space"], ["w"]),
     ]
     network = built(*nodes, outputs=["y", "v", "w"])
-    full = scores_of(network)
-    exact = run(cut(network, KEEP)[0], random_inputs(network))
-    np.testing.assert_array_equal(exact["v"], full.max(1))
-    among = run(cut(network, KEEP, scores="renormalised")[0], random_inputs(network))
-    np.testing.assert_allclose(among["v"], full[:, STAY].max(1), rtol=1e-5)
+    full, made = scores_of(network), scores_of(network, "p")
+    exact, whole = cut(network, KEEP)
+    np.testing.assert_array_equal(run(exact, random_inputs(network))["v"], -made.max(1))
+    small, done = cut(network, KEEP, scores="renormalised")
+    among = run(small, random_inputs(network))
+    kept = made[:, STAY] / (made[:, STAY].sum(1, keepdims=True) if kind == "Softmax" else 1)
+    np.testing.assert_allclose(among["v"], -kept.max(1), rtol=1e-5)
     np.testing.assert_allclose(among["w"], full.max((2, 3), keepdims=True), rtol=1e-5)
+    assert done.cut.macs == whole.cut.macs  # the outputs of each map alone need them all
+
+
+def test_the_largest_that_a_softmax_takes_away_is_no_score_of_a_choice() -> None:
+    nodes = [
+        node("ReduceMax", ["s", "one"], ["m"]),
+        node("Sub", ["s", "m"], ["d"]),
+        node("Exp", ["d"], ["e"]),
+        node("ArgMax", ["e"], ["y"], axis=1),
+    ]
+    network = built(*nodes, outputs=["y", "e"])
+    assert network.categories is not None
+    told = replace(network.categories, outputs=())
+    network = network.evolve(network.model, "e whole", categories=told)
+    small, _ = cut(network, KEEP, scores="renormalised")
+    feeds = random_inputs(network)
+    np.testing.assert_allclose(run(small, feeds)["e"], run(network, feeds)["e"], rtol=1e-6)
 
 
 def test_what_reads_a_choice_inside_must_not_see_other_numbers() -> None:

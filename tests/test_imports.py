@@ -24,7 +24,7 @@ LEVELS = (
     {"category_json", "category_set", "coco", "edit", "target", "recipe"},
     {"hugging_face", "openvino_ir", "samples", "runtimes"},
     {"ops"},
-    {"choices", "cost", "detections", "synthetic"},
+    {"choices", "cost", "detections", "synthetic", "trail"},
     {"roofline", "slots"},
     {
         *("demand", "discovery", "emitters", "evaluation", "loaders"),
