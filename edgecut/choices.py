@@ -51,6 +51,14 @@ class Choice:
         return 1 if k is None else int(k.item())
 
     @property
+    def most(self) -> int:
+        """The largest number that the output can hold."""
+        tables = [node.inputs[0] for node in self.path if is_table(node)]
+        if not tables or tables[-1] is None or tables[-1].const_value is None:
+            return self.size - 1
+        return int(tables[-1].const_value.numpy().max())
+
+    @property
     def maps(self) -> bool:
         """Whether a table maps the places on the way."""
         return any(is_table(node) for node in self.path)

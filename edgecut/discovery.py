@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgecut.categories import CategoryMap, OutputSlots, OutputValues
 from edgecut.category_json import from_json, to_json
 from edgecut.category_set import taxonomy_of
+from edgecut.choices import choice_behind
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.ops.rule import op_of
@@ -133,11 +134,13 @@ def embedded(network: Network) -> CategoryMap | None:
 
 
 def _fits(entry: OutputValues, network: Network) -> bool:
-    """Whether a coded output is there, and its other value is among its values, nobody's."""
-    there = any(spec.name == entry.output for spec in network.outputs)
-    if entry.other is None:
-        return there
-    return there and entry.other in range(len(entry.values)) and entry.values[entry.other] is None
+    """Whether a coded output holds places that something chose, and these are its values."""
+    shown = [v for v in network.model.graph.outputs if v.name == entry.output]
+    choice = choice_behind(shown[0]) if shown else None
+    if choice is None or choice.most != len(entry.values) - 1:
+        return False
+    other = entry.other
+    return other is None or (other in range(len(entry.values)) and entry.values[other] is None)
 
 
 def _require_fixed(network: Network) -> None:
