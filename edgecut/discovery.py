@@ -46,7 +46,8 @@ def with_categories(
             LAYOUT is for example ``80``, ``5+80``, ``80+1`` or ``3*(5+80)``. Where two parts have
             as many slots as there are categories, a ``c`` marks theirs: ``4+4c``. Commas part the
             descriptions of several outputs. AXIS is ``values`` where the values of the output are
-            the categories, as those of an ArgMax are.
+            the categories, as those of an ArgMax are. Outputs of several levels have some of the
+            categories each, in the order of the names: ``coarse:1:20c,fine:1:100c``.
         taxonomy: the tree whose leaves the names are; that of a shipped set with these names, or
             a flat one, where none is given.
 

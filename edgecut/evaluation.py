@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut.categories import CategoryMap, OutputValues
+from edgecut.categories import CategoryMap, OutputSlots, OutputValues
 from edgecut.category_set import read_aliases
 from edgecut.coco import read_coco
 from edgecut.detections import Detected, detect
@@ -165,7 +165,7 @@ def predict(
     """
     if not categories.outputs:
         return _chosen(outputs, categories.coded[0], columns)
-    entry = categories.outputs[0]
+    entry = _with_all(categories, columns)
     if entry.output not in outputs:
         raise EdgecutError(f"there is no output '{entry.output}'", code="wrong-scores")
     scores = np.asarray(outputs[entry.output], dtype=np.float32)
@@ -181,6 +181,21 @@ def predict(
         raise EdgecutError(f"output '{entry.output}' holds NaN", code="not-finite")
     slots = [entry.slots.index(column) for column in columns]
     return int(np.argmax(scores.reshape(-1)[slots]))
+
+
+def _with_all(categories: CategoryMap, columns: Sequence[int]) -> OutputSlots:
+    """The output with a slot for each of these categories, where levels part them."""
+    for entry in categories.outputs:
+        if set(columns) <= set(entry.slots):
+            return entry
+    if len(categories.outputs) == 1:
+        return categories.outputs[0]
+    listed = ", ".join(f"'{entry.output}'" for entry in categories.outputs)
+    raise EdgecutError(
+        f"no output has scores for all that is kept: {listed} have some each",
+        code="wrong-scores",
+        hint="top-1 is that of one level: judge a cut that keeps categories of one",
+    )
 
 
 def _chosen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from edgecut import shipped
@@ -43,11 +44,24 @@ def given(network: Network, text: str, count: int) -> tuple[Entry, ...]:
         )
     values = {str(value.name): value for value in network.model.graph.outputs}
     return tuple(
-        _given_values(values[match[1]], match, count)
+        _given_values(values[match[1]], match, own)
         if match[2] == VALUES
-        else _given_one(specs[match[1]], match, count)
-        for match in matches
+        else _given_one(specs[match[1]], match, own)
+        for match, own in zip(matches, _owners(matches, count), strict=True)
     )
+
+
+def _owners(matches: Sequence[re.Match[str]], count: int) -> list[range]:
+    """Which categories each description is of: all of them, or of several levels its own.
+
+    Levels have one marked part each, which together are as many as there are categories.
+    """
+    marked = [re.findall(r"(\d+)c", match[4] or match[5]) for match in matches]
+    sizes = [int(parts[0]) for parts in marked if len(parts) == 1]
+    if len(matches) < 2 or len(sizes) < len(matches) or sum(sizes) != count:
+        return [range(count)] * len(matches)
+    ends = list(accumulate(sizes))
+    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _descriptions(text: str) -> Iterator[re.Match[str]]:
@@ -62,8 +76,8 @@ def _descriptions(text: str) -> Iterator[re.Match[str]]:
     yield from matches
 
 
-def _given_one(spec: TensorSpec, match: re.Match[str], count: int) -> OutputSlots:
-    text = match[0].rstrip(",")
+def _given_one(spec: TensorSpec, match: re.Match[str], owners: range) -> OutputSlots:
+    text, count = match[0].rstrip(","), len(owners)
     texts = (match[4] or match[5]).split("+")
     parts = [int(part.rstrip("c")) for part in texts]
     anchors, axis, own = int(match[3] or 1), int(match[2]), _own_part(texts, count)
@@ -83,13 +97,13 @@ def _given_one(spec: TensorSpec, match: re.Match[str], count: int) -> OutputSlot
             hint="where its values are the categories, as those of an ArgMax are: "
             f"{spec.name}:{VALUES}:LAYOUT",
         )
-    slots = _layout(anchors, sum(parts[:own]), count, sum(parts[own + 1 :]))
+    slots = _layout(anchors, sum(parts[:own]), owners, sum(parts[own + 1 :]))
     return OutputSlots(output=spec.name, axis=axis, slots=slots, reason="given with --slots")
 
 
-def _given_values(value: ir.Value, match: re.Match[str], count: int) -> OutputValues:
+def _given_values(value: ir.Value, match: re.Match[str], owners: range) -> OutputValues:
     """What the user said that the values of an output are."""
-    text, choice = match[0].rstrip(","), choice_behind(value)
+    text, count, choice = match[0].rstrip(","), len(owners), choice_behind(value)
     if choice is None or choice.maps:
         raise EdgecutError(
             f"--slots '{text}': the values of '{value.name}' are no places that an ArgMax or a "
@@ -109,7 +123,7 @@ def _given_values(value: ir.Value, match: re.Match[str], count: int) -> OutputVa
             if more >= 0
             else f"{_told(value)}: count the labels",
         )
-    values = _layout(1, sum(parts[:own]), count, sum(parts[own + 1 :]))
+    values = _layout(1, sum(parts[:own]), owners, sum(parts[own + 1 :]))
     return OutputValues(output=str(value.name), values=values, reason="given with --slots")
 
 
@@ -140,7 +154,7 @@ def found(network: Network, count: int, source: str) -> tuple[Entry, ...]:
             f"the {count} categories of {source} fit no output of {network.name}: {shapes}"
             + "".join(f"; {told}" for told in map(_told, values.values()) if told),
             code="labels-do-not-fit",
-            hint=_fitting_counts(network),
+            hint=_as_levels(network, count) or _fitting_counts(network),
         )
     first = tuple(candidates[0] for candidates in readings)
     if any(len(r) > 1 for r in readings) or not (certain or _are_scales(network, first)):
@@ -170,11 +184,11 @@ def _choice(value: ir.Value, count: int) -> Choice | None:
 def _coded(output: str, choice: Choice, count: int) -> list[Entry]:
     """The readings of an output whose values are categories."""
     told = f"{choice.node.op_type} '{choice.node.name}' chooses among {choice.size} slots"
-    readings = [(_layout(1, 0, count, 0), told)]
+    readings = [(_layout(1, 0, range(count), 0), told)]
     if choice.size > count:
         readings = [
-            (_layout(1, 1, count, 0), f"{told}: background, then categories"),
-            (_layout(1, 0, count, 1), f"{told}: categories, then background"),
+            (_layout(1, 1, range(count), 0), f"{told}: background, then categories"),
+            (_layout(1, 0, range(count), 1), f"{told}: categories, then background"),
         ]
     return [OutputValues(output=output, values=v, reason=reason) for v, reason in readings]
 
@@ -226,7 +240,7 @@ def _shown(spec: TensorSpec, value: ir.Value, count: int) -> list[Entry]:
         parts = _parts(value, axis)
         if parts.count(count) == 1 and len(parts) > 1:
             before = sum(parts[: parts.index(count)])
-            slots = _layout(1, before, count, size - before - count)
+            slots = _layout(1, before, range(count), size - before - count)
             reason = f"the graph joins parts of {', '.join(map(str, parts))} slots on it"
             shown.append(OutputSlots(output=spec.name, axis=axis, slots=slots, reason=reason))
     return shown
@@ -241,25 +255,26 @@ def _guessed(network: Network, count: int) -> list[list[Entry]]:
 
 
 def _by_size(output: str, axis: int, size: int, count: int) -> list[Entry]:
+    own = range(count)
     readings: list[tuple[tuple[int | None, ...], str]] = []
     for before, head in HEADS.items():
         if size == before + count:
-            readings.append((_layout(1, before, count, 0), f"{size} slots: {head}"))
+            readings.append((_layout(1, before, own, 0), f"{size} slots: {head}"))
         anchors, rest = divmod(size, before + count)
         if before and not rest and 1 < anchors <= MOST_ANCHORS:
             text = f"{size} slots: {anchors} anchors of {head}"
-            readings.append((_layout(anchors, before, count, 0), text))
+            readings.append((_layout(anchors, before, own, 0), text))
     if size == count + 1:
-        readings.append((_layout(1, 1, count, 0), f"{size} slots: background, then categories"))
-        readings.append((_layout(1, 0, count, 1), f"{size} slots: categories, then background"))
+        readings.append((_layout(1, 1, own, 0), f"{size} slots: background, then categories"))
+        readings.append((_layout(1, 0, own, 1), f"{size} slots: categories, then background"))
     return [
         OutputSlots(output=output, axis=axis, slots=slots, reason=reason)
         for slots, reason in readings
     ]
 
 
-def _layout(anchors: int, before: int, count: int, after: int) -> tuple[int | None, ...]:
-    return ((None,) * before + tuple(range(count)) + (None,) * after) * anchors
+def _layout(anchors: int, before: int, owners: range, after: int) -> tuple[int | None, ...]:
+    return ((None,) * before + tuple(owners) + (None,) * after) * anchors
 
 
 def _one_anchor(slots: Sequence[int | None]) -> Sequence[int | None]:
@@ -293,6 +308,21 @@ def _parts(value: ir.Value, axis: int) -> list[int]:
         return [shape_of(part)[axis] for part in node.inputs] if joined else []
     except Unsupported:
         return []
+
+
+def _as_levels(network: Network, count: int) -> str:
+    """How to say that the outputs have some of the categories each, where they may."""
+    parts = []
+    for spec, value in zip(network.outputs, network.model.graph.outputs, strict=True):
+        choice, long = choice_behind(value), [i for i, n in enumerate(spec.shape) if n > 1]
+        if choice is not None:
+            parts.append((spec.name, VALUES, choice.size))
+        elif len(long) == 1:
+            parts.append((spec.name, str(long[0]), spec.shape[long[0]]))
+    if len(parts) < 2 or sum(size for *_, size in parts) != count:
+        return ""
+    told = ",".join(f"{name}:{place}:{size}c" for name, place, size in parts)
+    return f"where the labels are those of these outputs, one after the other: --slots {told}"
 
 
 def _fitting_counts(network: Network) -> str:

@@ -623,3 +623,33 @@ def test_an_output_of_unknown_size_names_what_chooses_its_rows() -> None:
     for names in (ABC, None):
         text = refused("dynamic-output", network, names)
         assert "NonMaxSuppression 'nms'" in text and "without its NMS" in text
+
+
+# Levels.
+
+
+def test_levels_have_some_of_the_categories_each() -> None:
+    nodes = [
+        node("Relu", ["x"], ["coarse"]),
+        node("Relu", ["z"], ["fine"]),
+        node("ArgMax", ["fine"], ["best"], axis=1),
+    ]
+    inputs = {"x": (1, 2), "z": (1, 5)}
+    network = network_of(nodes, inputs=inputs, outputs=["coarse", "fine", "best"])
+    names = ("animal", "plant", *ABC, "fir")
+    slots = "coarse:1:2c,fine:1:1+4c"
+    categories = found(network, names, slots=slots)
+    assert [o.slots for o in categories.outputs] == [(0, 1), (N, 2, 3, 4, 5)]
+    with pytest.raises(EdgecutError) as error:
+        categories.indices(["bee"], where="it")
+    assert "output 'coarse' of it has no slot for bee" in error.value.message
+    assert categories.indices(["bee", "animal"], where="it") == (0, 3)
+    more = (*names, "elm")
+    values = found(network, more, slots="coarse:1:2c,best:values:5c")
+    assert values.coded[0].values == (2, 3, 4, 5, 6)
+    refused("bad-slots", network, names, slots="coarse:1:2c,fine:1:5c")
+
+
+def test_outputs_that_have_all_labels_together_may_be_levels() -> None:
+    text = refused("labels-do-not-fit", shaped((1, 2), (1, 5)), [f"c{i}" for i in range(7)])
+    assert "--slots y0:1:2c,y1:1:5c" in text

@@ -61,7 +61,7 @@ class _Application:
             detect(outputs, self.categories, rules, self.hw, geometry, keep=self.keep)
         elif self.categories.outputs:  # without, the values of an output are the answer
             entry = self.categories.outputs[0]
-            slots = [entry.slots.index(place) for place in self.keep]
+            slots = [entry.slots.index(place) for place in self.keep if place in entry.slots]
             int(np.argmax(outputs[entry.output].ravel()[slots]))
         marks.append(time.perf_counter_ns())
         return [(after - before) / 1e6 for before, after in itertools.pairwise(marks)]
