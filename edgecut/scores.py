@@ -5,6 +5,8 @@
   stays, and every probability rises by what the dropped categories had.
 - ``other``: the full network's numbers, and one slot more with the summed probability of all that
   was cut, so that a device can tell that it sees something else.
+
+What becomes of values that an ArgMax or a TopK chose by such scores is in ``edgecut.coded``.
 """
 
 from __future__ import annotations
