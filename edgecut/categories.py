@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecut.errors import EdgecutError
 from edgecut.keep import kept
 from edgecut.taxonomy import Taxonomy
+
+MOST_TOLD = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +37,56 @@ class OutputSlots:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputValues:
+    """An output whose values are categories, as an ArgMax over their scores gives them.
+
+    ``values[v]`` is the index into ``CategoryMap.names`` of the category that the value ``v``
+    means, or None where it means none of them: the background, or at ``other`` all that was cut.
+    """
+
+    output: str
+    values: tuple[int | None, ...]
+    reason: str
+    other: int | None = None
+
+    def kept(self, keep: Sequence[int]) -> tuple[int, ...]:
+        """The values that stay for a task with these categories, ascending; ``other`` aside."""
+        wanted = set(keep)
+        return tuple(
+            value
+            for value, owner in enumerate(self.values)
+            if value != self.other and (owner is None or owner in wanted)
+        )
+
+    def told(self, names: Sequence[str]) -> str:
+        """What each value means, as a text: ``0 none of them, 1 car, 2 what was cut``."""
+        meanings = ["none of them" if o is None else names[o] for o in self.values]
+        if self.other is not None:
+            meanings[self.other] = "what was cut"
+        if len(meanings) == 1:
+            return f"always 0, {meanings[0]}"
+        told = [f"{value} {meaning}" for value, meaning in enumerate(meanings)]
+        return ", ".join(told if len(told) <= MOST_TOLD else [*told[:3], "...", *told[-2:]])
+
+    def is_cut(self, keep: Sequence[int]) -> bool:
+        """Whether a task with these categories lacks any of the values."""
+        return len(self.kept(keep)) < len(self.values) - (self.other is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryMap:
     """The categories of a network. An output without an entry belongs to all of them.
 
     ``names`` are those that have slots: all leaves of the taxonomy, and those of its parents that
-    the network scores as well. Without a taxonomy nothing is a kind of anything else.
+    the network scores as well. Without a taxonomy nothing is a kind of anything else. ``outputs``
+    have their categories along an axis, ``coded`` ones as values.
     """
 
     names: tuple[str, ...]
     outputs: tuple[OutputSlots, ...]
     source: str
     taxonomy: Taxonomy | None = None
+    coded: tuple[OutputValues, ...] = ()
 
     @property
     def tree(self) -> Taxonomy:
@@ -76,11 +117,13 @@ class CategoryMap:
         position = {node: index for index, node in enumerate(self.nodes())}
         chosen = kept(self.tree, position.keys(), keep, where=where)
         found = tuple(sorted(position[node] for node in chosen))
-        for entry in self.outputs:
+        entries: list[OutputSlots | OutputValues] = [*self.outputs, *self.coded]
+        for entry in entries:
             if not entry.kept(found):
                 names = ", ".join(self.names[i] for i in found)
+                place = "slot" if isinstance(entry, OutputSlots) else "value"
                 raise EdgecutError(
-                    f"output '{entry.output}' of {where} has no slot for {names}",
+                    f"output '{entry.output}' of {where} has no {place} for {names}",
                     code="bad-slots",
                     where=entry.output,
                     hint="keep a category more, or leave the output whole: name others by --slots",
@@ -90,8 +133,8 @@ class CategoryMap:
     def restricted(self, keep: Sequence[int]) -> CategoryMap:
         """The map of the network that was cut to these categories.
 
-        The taxonomy keeps them and what is above them, so that a parent still names all of its
-        kept leaves.
+        Coded outputs must already hold what ``edgecut.coded`` makes of them. The taxonomy keeps
+        the categories and what is above them, so that a parent still names all of its kept leaves.
         """
         position = {old: new for new, old in enumerate(keep)}
         outputs = tuple(
@@ -106,12 +149,17 @@ class CategoryMap:
             )
             for entry in self.outputs
         )
+        coded = tuple(
+            replace(entry, values=tuple(None if v is None else position[v] for v in entry.values))
+            for entry in self.coded
+        )
         nodes = self.nodes()
         return CategoryMap(
             names=tuple(self.names[i] for i in keep),
             outputs=outputs,
             source=self.source,
             taxonomy=self.taxonomy and self.taxonomy.restricted(nodes[i] for i in keep),
+            coded=coded,
         )
 
 

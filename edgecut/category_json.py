@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.categories import CategoryMap, OutputSlots, OutputValues
 from edgecut.taxonomy import Taxonomy
 
 
@@ -18,6 +18,10 @@ def to_json(categories: CategoryMap) -> dict[str, Any]:
         "outputs": [
             {"output": o.output, "axis": o.axis, "slots": list(o.slots), "reason": o.reason}
             for o in categories.outputs
+        ],
+        "coded": [
+            {"output": o.output, "values": list(o.values), "other": o.other, "reason": o.reason}
+            for o in categories.coded
         ],
         "taxonomy": None
         if tree is None
@@ -40,16 +44,26 @@ def from_json(data: Mapping[str, Any]) -> CategoryMap:
         OutputSlots(
             output=_typed(o["output"], str),
             axis=_typed(o["axis"], int),
-            slots=tuple(None if slot is None else _typed(slot, int) for slot in o["slots"]),
+            slots=_owners(o["slots"]),
             reason=_typed(o["reason"], str),
         )
         for o in _typed(data["outputs"], list)
+    )
+    coded = tuple(
+        OutputValues(
+            output=_typed(o["output"], str),
+            values=_owners(o["values"]),
+            other=None if o["other"] is None else _typed(o["other"], int),
+            reason=_typed(o["reason"], str),
+        )
+        for o in _typed(data.get("coded", []), list)
     )
     categories = CategoryMap(
         names=_names(data["names"]),
         outputs=outputs,
         source=_typed(data["source"], str),
         taxonomy=_taxonomy(data.get("taxonomy")),
+        coded=coded,
     )
     if not categories.fits():
         raise ValueError("the taxonomy is not that of the names")
@@ -66,6 +80,10 @@ def _taxonomy(data: Any) -> Taxonomy | None:
         parents=tuple(None if parent is None else _typed(parent, int) for parent in parents),
         aliases={alias: _typed(name, str) for alias, name in aliases.items()},
     )
+
+
+def _owners(data: Any) -> tuple[int | None, ...]:
+    return tuple(None if owner is None else _typed(owner, int) for owner in data)
 
 
 def _names(data: Any) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecut.attention import Attention
 from edgecut.categories import CategoryMap
+from edgecut.coded import among_all, among_kept
 from edgecut.cost import Cost, cost
 from edgecut.demand import Demand, Refusal, demand
 from edgecut.errors import EdgecutError
@@ -30,29 +31,55 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a keep-list asks for: the network as its scores are meant, and what of its outputs."""
+    """What a keep-list asks for: the network as its scores are meant, and what of its outputs.
+
+    ``choices`` are those that see every score, so that nothing before them can be cut.
+    """
 
     network: Network
     categories: CategoryMap
     kept: tuple[int, ...]
     wanted: dict[str, Region]
+    choices: tuple[Refusal, ...] = ()
+
+    def need(self) -> Demand:
+        """What of the network that takes, and where it stopped."""
+        need = demand(self.network, self.wanted)
+        return replace(need, refusals=(*need.refusals, *self.choices))
 
 
 def asked(network: Network, keep: Sequence[str], scores: str) -> Asked:
     """What a keep-list asks for of a network.
 
     Raises:
-        EdgecutError: ``no-categories``, ``no-softmax``, or what ``CategoryMap.indices`` raises.
+        EdgecutError: ``no-categories``, ``no-softmax``, or what ``CategoryMap.indices`` and
+            ``coded.among_kept`` raise.
     """
+    task = _chosen(network, keep, scores)
+    wanted, categories = task.wanted, task.categories
+    if scores == RENORMALISE and (wanted or task.network is not network):
+        whole = network if task.network is not network else None
+        return replace(task, network=renormalised(task.network, wanted, whole=whole))
+    if scores == OTHER and wanted:
+        other, categories = with_other(task.network, categories, task.kept)
+        wanted = wanted_of(categories, task.kept)
+        return replace(task, network=other, categories=categories, wanted=wanted)
+    return task
+
+
+def _chosen(network: Network, keep: Sequence[str], scores: str) -> Asked:
+    """What is asked for, before anything is done to a softmax: with its choices as meant."""
     categories = categories_of(network)
     kept = categories.indices(keep, where=network.name)
-    wanted = wanted_of(categories, kept)
-    if wanted and scores == RENORMALISE:
-        network = renormalised(network, wanted)
-    if wanted and scores == OTHER:
-        network, categories = with_other(network, categories, kept)
-        wanted = wanted_of(categories, kept)
-    return Asked(network=network, categories=categories, kept=kept, wanted=wanted)
+    choose = among_kept if scores == RENORMALISE else among_all
+    coded = choose(network, categories, kept)
+    return Asked(
+        network=coded.network,
+        categories=coded.categories,
+        kept=kept,
+        wanted=wanted_of(categories, kept),
+        choices=coded.refusals,
+    )
 
 
 def cut(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tuple[Network, Cut]:
@@ -66,7 +93,7 @@ def cut(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tuple[
     """
     task = asked(network, keep, scores)
     categories, wanted = task.categories, task.wanted
-    need = demand(task.network, wanted)
+    need = task.need()
     gains = _gains_of(task.network, need)
     small = narrow(task.network, need, wanted, inputs=[gains.input] if gains else [])
     small = small.evolve(
@@ -92,11 +119,12 @@ def reference(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> 
     Raises:
         EdgecutError: as ``asked``.
     """
-    if scores == RENORMALISE:
-        categories = categories_of(network)
-        wanted = wanted_of(categories, categories.indices(keep, where=network.name))
-        return masked(network, wanted) if wanted else network
-    return asked(network, keep, scores).network
+    if scores != RENORMALISE:
+        return asked(network, keep, scores).network
+    task = _chosen(network, keep, scores)
+    if task.network is not network:
+        return masked(task.network, task.wanted, whole=network)
+    return masked(network, task.wanted) if task.wanted else network
 
 
 def _gains_of(network: Network, need: Demand) -> Attention | None:

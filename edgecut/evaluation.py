@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut.categories import CategoryMap
+from edgecut.categories import CategoryMap, OutputSlots, OutputValues
 from edgecut.category_set import read_aliases
 from edgecut.coco import read_coco
 from edgecut.detections import Detected, detect
@@ -37,7 +37,7 @@ class Subject:
 
     def columns(self, keep: Sequence[str], what: str) -> tuple[int, ...]:
         """The indices of these categories in this subject's map, in the order of ``keep``."""
-        if not self.categories.outputs:
+        if not (self.categories.outputs or self.categories.coded):
             raise EdgecutError(f"{what} has no output with categories", code="no-category-output")
         return tuple(self.categories.indices([name], where=what)[0] for name in keep)
 
@@ -155,13 +155,17 @@ def predict(
 ) -> int:
     """Which of these categories (indices into the map) a classifier's output favours.
 
-    Returns the position in ``columns``; the first one on a tie.
+    Returns the position in ``columns``; the first one on a tie. Where the network gives no scores
+    but what it chose by them, that is the first of these among its choices, or -1 where all of
+    them mean something else.
 
     Raises:
         EdgecutError: ``wrong-scores`` where the first output in the map is not one row of scores,
-            and ``not-finite`` where it holds NaN.
+            or of choices, and ``not-finite`` where it holds NaN.
     """
-    entry = categories.outputs[0]
+    if not categories.outputs:
+        return _chosen(outputs, categories.coded[0], columns)
+    entry = _with_all(categories, columns)
     if entry.output not in outputs:
         raise EdgecutError(f"there is no output '{entry.output}'", code="wrong-scores")
     scores = np.asarray(outputs[entry.output], dtype=np.float32)
@@ -177,6 +181,37 @@ def predict(
         raise EdgecutError(f"output '{entry.output}' holds NaN", code="not-finite")
     slots = [entry.slots.index(column) for column in columns]
     return int(np.argmax(scores.reshape(-1)[slots]))
+
+
+def _with_all(categories: CategoryMap, columns: Sequence[int]) -> OutputSlots:
+    """The output with a slot for each of these categories, where levels part them."""
+    for entry in categories.outputs:
+        if set(columns) <= set(entry.slots):
+            return entry
+    if len(categories.outputs) == 1:
+        return categories.outputs[0]
+    listed = ", ".join(f"'{entry.output}'" for entry in categories.outputs)
+    raise EdgecutError(
+        f"no output has scores for all that is kept: {listed} have some each",
+        code="wrong-scores",
+        hint="top-1 is that of one level: judge a cut that keeps categories of one",
+    )
+
+
+def _chosen(
+    outputs: Mapping[str, NDArray[np.generic]], entry: OutputValues, columns: Sequence[int]
+) -> int:
+    values = np.asarray(outputs.get(entry.output, ()))
+    if not values.size or values.size > max(values.shape, default=1):
+        raise EdgecutError(
+            f"output '{entry.output}' has shape {values.shape}, and a row of choices is needed; is "
+            "it a classifier?",
+            code="wrong-scores",
+            hint="edgecut does not judge segmenters",
+        )
+    known = dict(enumerate(entry.values))
+    owners = [known.get(int(value)) for value in values.ravel()]
+    return next((columns.index(o) for o in owners if o is not None and o in columns), -1)
 
 
 def _detectors(

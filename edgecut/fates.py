@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgecut.cost import macs_of
 from edgecut.cutout import asked
-from edgecut.demand import Demand, captured, demand, key
+from edgecut.demand import Demand, captured, key
 from edgecut.network import Network
 from edgecut.node_categories import node_categories
 from edgecut.ops.rule import Unsupported, shape_of
@@ -57,7 +57,7 @@ def fates(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> tupl
         EdgecutError: what ``cutout.asked`` raises.
     """
     task = asked(network, keep, scores)
-    need = demand(task.network, task.wanted)
+    need = task.need()
     small = narrow(task.network, need, task.wanted)
     left = {str(node.name): _macs(node) for node in small.model.graph}
     needed_by = node_categories(task.network)

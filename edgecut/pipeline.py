@@ -64,13 +64,19 @@ class CutResult:
         count = len(self.full.categories.names)
         everything = len(self.cut.keep) == count
         cut = (f"nothing was cut: all {count} categories are kept",) if everything else ()
-        entries = self.network.categories.outputs if self.network.categories else ()
+        categories = self.network.categories
+        assert categories is not None
         others = (
             f"output '{entry.output}', axis {entry.axis}: {SUMMED}; no label stands for that slot"
-            for entry in entries
+            for entry in categories.outputs
             if entry.reason.endswith(SUMMED)
         )
-        return (*cut, *others, *((self.drawn.remark,) if self.drawn else ()))
+        values = (
+            f"values of output '{entry.output}': {entry.told(categories.names)} ({entry.reason})"
+            for entry in categories.coded
+            if not everything
+        )
+        return (*cut, *others, *values, *((self.drawn.remark,) if self.drawn else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecut.artifact import Artifact
+from edgecut.coded import with_margins
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.opened import (
@@ -22,7 +23,7 @@ from edgecut.passes.tidy import tidy
 from edgecut.progress import Tell
 from edgecut.runtimes import RunningArtifact, open_runtime
 from edgecut.source import SampleSource
-from edgecut.verification import Verification, verify_artifact, verify_cut
+from edgecut.verification import AGREES, Margins, Verification, verify_artifact, verify_cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,29 +48,39 @@ def check_cut(
     """
     tidied = tidy(full)
     inputs = _counted(check_inputs(full, samples), tell, "check what tidying changes")
-    with running(full) as before, running(tidied) as after:
-        folded = verify_artifact(before, after, inputs, "float32")
+    told, margins = with_margins(full)
+    with running(told) as before, running(tidied) as after:
+        folded = verify_artifact(before, after, inputs, "float32", margins=margins)
     if not folded.passed:
         raise EdgecutError(
-            f"tidying changes {full.name} by {folded.worst:.2g} of the largest value "
-            f"(tolerance {folded.tolerance:.0e}; {folded.where})",
+            f"tidying changes {full.name} {_apart(folded)}",
             code="tidy-not-exact",
             hint="onnxsim folds it wrongly: please report the model",
         )
     inputs = _counted(check_inputs(full, samples), tell, "check the cut")
-    with running(tidied) as whole, running(small) as part:
-        return verify_cut(whole, part, selection, inputs, inputs=gains_taken(full, small))
+    told, margins = with_margins(tidied)
+    taken = gains_taken(full, small)
+    with running(told) as whole, running(small) as part:
+        return verify_cut(whole, part, selection, inputs, margins=margins, inputs=taken)
 
 
 def require_exact(check: Verification, what: str) -> None:
     """Raise ``cut-not-exact`` unless a cut gave the full network's numbers."""
     if not check.passed:
         raise EdgecutError(
-            f"the cut of {what} differs from the full network by {check.worst:.2g} of the largest "
-            f"value (tolerance {check.tolerance:.0e}; {check.where})",
+            f"the cut of {what} differs from the full network {_apart(check)}",
             code="cut-not-exact",
             hint="this is a defect of edgecut: please report the model",
         )
+
+
+def _apart(check: Verification) -> str:
+    if check.metric == AGREES:
+        return f"in {1 - check.worst:.2%} of the values whose choice is clear ({check.where})"
+    return (
+        f"by {check.worst:.2g} of the largest value (tolerance {check.tolerance:.0e}; "
+        f"{check.where})"
+    )
 
 
 def verify_all(
@@ -81,10 +92,13 @@ def verify_all(
 ) -> list[Built]:
     """Every artifact on its own runtime against the network; a shared file runs once."""
     done: dict[str, Verification] = {}
-    with running(network) as reference:
+    told, margins = with_margins(network)
+    with running(told) as reference:
         for artifact in artifacts:
             if artifact.path not in done:
-                done[artifact.path] = _verify(folder, network, artifact, reference, samples, tell)
+                done[artifact.path] = _verify(
+                    folder, network, artifact, reference, margins, samples, tell
+                )
     return [Built(artifact=a, verification=done[a.path]) for a in artifacts]
 
 
@@ -93,6 +107,7 @@ def _verify(
     network: Network,
     artifact: Artifact,
     reference: RunningArtifact,
+    margins: Margins,
     samples: SampleSource | None,
     tell: Tell,
 ) -> Verification:
@@ -113,6 +128,7 @@ def _verify(
                     _counted(inputs, tell, f"verify {artifact.path}"),
                     artifact.scheme,
                     categories=network.categories,
+                    margins=margins,
                     neutral=neutral_gains(network),
                 )
             )

@@ -5,6 +5,8 @@
   stays, and every probability rises by what the dropped categories had.
 - ``other``: the full network's numbers, and one slot more with the summed probability of all that
   was cut, so that a device can tell that it sees something else.
+
+What becomes of values that an ArgMax or a TopK chose by such scores is in ``edgecut.coded``.
 """
 
 from __future__ import annotations
@@ -45,13 +47,18 @@ def wanted_of(categories: CategoryMap, kept: Sequence[int]) -> dict[str, Region]
     }
 
 
-def renormalised(network: Network, wanted: Wanted) -> Network:
+def renormalised(network: Network, wanted: Wanted, *, whole: Network | None = None) -> Network:
     """The network whose softmaxes over categories let the cut pass, each over what is left.
+
+    ``whole`` is the network before its choices were made among the kept, where they are; then
+    there need be no softmax.
 
     Raises:
         EdgecutError: ``no-softmax``.
     """
-    places = _coupled(network, wanted)
+    places = _coupled(network, wanted, whole or network)
+    if not places and whole is not None:
+        return network
     if not places:
         raise _no_softmax(f"no softmax of {network.name} can run over what is kept alone")
     model = network.editable()
@@ -61,14 +68,14 @@ def renormalised(network: Network, wanted: Wanted) -> Network:
     return network.evolve(model, RENORMALISE)
 
 
-def masked(network: Network, wanted: Wanted) -> Network:
+def masked(network: Network, wanted: Wanted, *, whole: Network | None = None) -> Network:
     """The whole network as ``renormalised`` means it: to a softmax, what is cut is never there.
 
     Raises:
         EdgecutError: ``no-softmax``.
     """
-    places = _coupled(network, wanted)
-    need = demand(renormalised(network, wanted), wanted)
+    places = _coupled(network, wanted, whole or network)
+    need = demand(renormalised(network, wanted, whole=whole), wanted)
     model = network.editable()
     for node in list(model.graph):
         if key(node) in places:
@@ -81,7 +88,8 @@ def with_other(
 ) -> tuple[Network, CategoryMap]:
     """The network whose softmaxed outputs hold the kept slots and a last one for the others.
 
-    Where an output has the categories several times, as anchors do, each time gets its own.
+    Where an output has the categories several times, as anchors do, each time gets its own. Coded
+    outputs have a value for the others anyway.
 
     Raises:
         EdgecutError: ``no-softmax`` where no output holds probabilities of a softmax as they are.
@@ -91,14 +99,16 @@ def with_other(
         if len(entry.kept(kept)) < len(entry.slots) and _is_probability(network, entry):
             entries[i] = _add_other(model.graph, entry, kept)
     if entries == list(categories.outputs):
+        if categories.coded:
+            return network, categories
         raise _no_softmax(f"no output of {network.name} holds the probabilities of one softmax")
     told = replace(categories, outputs=tuple(entries))
     return network.evolve(model, OTHER, categories=told), told
 
 
-def _coupled(network: Network, wanted: Wanted) -> set[str]:
+def _coupled(network: Network, wanted: Wanted, whole: Network) -> set[str]:
     """The softmaxes that stop the cut, and do not stop where everything is kept."""
-    idle, asked = demand(network, {}), demand(network, wanted)
+    idle, asked = demand(whole, {}), demand(network, wanted)
     softmaxes = [key(node) for node in network.model.graph if op_of(node) in Softmax.op_types]
     return {
         name

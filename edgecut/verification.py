@@ -15,6 +15,12 @@ either side has something to say: the loudest category reaches the middle of the
 Two more checks find what a sum can hide: the gain (ratio of standard deviations), and the order
 of the categories (correlation of every slot with every other).
 
+An output whose values are categories is judged by ``agreement``: the share of its values that are
+the reference's. Only those count whose choice is clear, which the reference tells by a margin
+beside that output (see ``edgecut.coded``): how far the chosen score is from the next one, over the
+largest. None may differ in float32, a few in float16, more in int8; and no value that is met often
+enough to tell may be lost, however rare it is.
+
 This finds wrong builds, not poor ones: right int8 builds of noise-sensitive detectors reach 2 dB
 only. How good a build is, only accuracy on labelled samples can say. Without a category map, an
 int8 build with swapped categories or shifted pixels can pass; the float32 build is the safeguard.
@@ -23,14 +29,14 @@ int8 build with swapped categories or shifted pixels can pass; the float32 build
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut.agreement import Group, Order
+from edgecut.agreement import AGREEMENT, Group, Named, Order
 from edgecut.categories import CategoryMap, OutputSlots
 from edgecut.errors import EdgecutError
 
@@ -38,6 +44,9 @@ Arrays = Mapping[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
 Samples = Iterable[tuple[str, Arrays]]
 Selection = Mapping[str, tuple[int, Sequence[int]]]
+Margins = Mapping[str, str]
+
+RELATIVE, SQNR, AGREES = "max-relative-error", "sqnr-db", "agreement"
 
 CUT_TOLERANCE = 1e-5
 # Two right float32 runs of YOLOX-nano lie 1.2e-4 apart, as each is up to 9e-5 from float64
@@ -47,6 +56,8 @@ CUT_TOLERANCE = 1e-5
 TOLERANCES = {"float32": 2e-4, "float16": 25.0, "int8": 1.0}
 # Of a float32 build, relative to the largest value of one group of slots.
 GROUP_TOLERANCE = 1e-3
+# A margin of coded outputs up to this is no clear choice: twice what a score may be off by.
+CLEAR = {"float32": 2 * TOLERANCES["float32"], "float16": 0.01, "int8": 0.05}
 # Noise flattens an int8 build, so it may lose gain, but never win as much.
 _GAINS = {"float16": (0.9, 1.1), "int8": (0.5, 1.25)}
 
@@ -58,9 +69,12 @@ _MOST_SLOTS = 4096
 class Verification:
     """The outcome: ``worst`` is the metric's value in the worst group, named by ``where``.
 
+    Where there are other outputs beside coded ones, the metric is that of the others; coded ones
+    that do not agree are faults.
+
     ``max_abs_error`` is the largest absolute difference among the values judged. ``faults`` lists
     what is wrong regardless of the metric: a missing output, another shape or type, NaN, a
-    misplaced category. ``worst`` is then infinitely bad, and ``passed`` false.
+    misplaced category. ``passed`` is then false, and ``worst`` infinitely bad, unless an agreement.
     """
 
     metric: str
@@ -84,9 +98,10 @@ def compare(
     *,
     scheme: str = "float32",
     categories: CategoryMap | None = None,
+    margins: Margins | None = None,
 ) -> Verification:
     """The candidate's outputs against the reference's, for one sample."""
-    judge = _judge(scheme, categories)
+    judge = _judge(scheme, categories, margins)
     judge.add("", reference, candidate)
     return judge.verdict()
 
@@ -98,6 +113,7 @@ def verify_artifact(
     scheme: str,
     *,
     categories: CategoryMap | None = None,
+    margins: Margins | None = None,
     neutral: Arrays | None = None,
 ) -> Verification:
     """The artifact against the network it was made from, sample by sample.
@@ -111,18 +127,24 @@ def verify_artifact(
         samples: (name, inputs) pairs; each is run once on both.
         scheme: ``float32``, ``float16`` or ``int8``, which sets metric and tolerance.
         categories: the network's category map, for a judgement slot by slot.
+        margins: coded output to the output of the reference that tells how clear its choices are.
         neutral: values of some inputs, by name.
 
     Raises:
         EdgecutError: ``no-samples``, or what the runs raise.
     """
-    judge, changes = _judge(scheme, categories), _judge(scheme, categories)
+    judge, changes = _judge(scheme, categories, margins), _judge(scheme, categories, None)
+    coded = {*(margins or {}), *(margins or {}).values()}
     for name, inputs in samples:
         expected, given = reference(inputs), artifact(inputs)
         judge.add(name, expected, given)
         plain = {**inputs, **(neutral or {})}
         if scheme == "int8" and not judge.faults and _differ(inputs, plain):
-            changes.add(name, _change(expected, reference(plain)), _change(given, artifact(plain)))
+            # How clear a choice is tells of no difference between choices.
+            before, after = reference(plain), artifact(plain)
+            pairs = (_change(expected, before, coded), _change(given, after, coded))
+            if pairs[0]:
+                changes.add(name, *pairs)
     verdict = judge.verdict()
     if not verdict.passed or not changes.samples:
         return verdict
@@ -132,7 +154,13 @@ def verify_artifact(
 
 
 def verify_cut(
-    full: Run, cut: Run, selection: Selection, samples: Samples, *, inputs: Selection | None = None
+    full: Run,
+    cut: Run,
+    selection: Selection,
+    samples: Samples,
+    *,
+    margins: Margins | None = None,
+    inputs: Selection | None = None,
 ) -> Verification:
     """The cut network against the full one with its kept slots selected.
 
@@ -141,12 +169,19 @@ def verify_cut(
         cut: runs the cut network on the same inputs.
         selection: output name to (axis, kept indices); other outputs are compared whole.
         samples: (name, inputs of the full network) pairs.
+        margins: coded output to the full network's output that tells how clear its choices are.
         inputs: input name to (axis, kept indices), where the cut network takes a part only.
 
     Raises:
         EdgecutError: ``no-samples``, ``bad-selection``, or what the runs raise.
     """
-    judge = _Judge(scheme="float32", tolerance=CUT_TOLERANCE, categories=None)
+    judge = _Judge(
+        scheme="float32",
+        tolerance=CUT_TOLERANCE,
+        categories=None,
+        margins=margins or {},
+        clear=2 * CUT_TOLERANCE,
+    )
     for name, given in samples:
         kept = selected(full(given), selection)
         judge.add(name, kept, cut(selected(given, inputs or {})))
@@ -172,14 +207,20 @@ def _differ(a: Arrays, b: Arrays) -> bool:
     return any(not np.array_equal(a[name], b[name]) for name in a)
 
 
-def _change(outputs: Arrays, before: Arrays) -> dict[str, NDArray[Any]]:
-    return {name: value - before[name] for name, value in outputs.items()}
+def _change(outputs: Arrays, before: Arrays, but: Collection[str]) -> dict[str, NDArray[Any]]:
+    return {name: value - before[name] for name, value in outputs.items() if name not in but}
 
 
-def _judge(scheme: str, categories: CategoryMap | None) -> _Judge:
+def _judge(scheme: str, categories: CategoryMap | None, margins: Margins | None) -> _Judge:
     if scheme not in TOLERANCES:
         raise EdgecutError(f"'{scheme}' is not a scheme", code="unknown-scheme")
-    return _Judge(scheme=scheme, tolerance=TOLERANCES[scheme], categories=categories)
+    return _Judge(
+        scheme=scheme,
+        tolerance=TOLERANCES[scheme],
+        categories=categories,
+        margins=margins or {},
+        clear=CLEAR[scheme],
+    )
 
 
 @dataclass(slots=True)
@@ -189,10 +230,13 @@ class _Judge:
     scheme: str
     tolerance: float
     categories: CategoryMap | None
+    margins: Margins
+    clear: float
     samples: int = 0
     wholes: dict[str, Group] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
+    named: dict[str, Named] = field(default_factory=dict)
     faults: dict[str, None] = field(default_factory=dict)
 
     def add(self, sample: str, reference: Arrays, candidate: Arrays) -> None:
@@ -200,10 +244,16 @@ class _Judge:
         at = f" (sample {sample})" if sample else ""
         for name in sorted(candidate.keys() - reference.keys()):
             self.faults[f"there is an output '{name}' too many"] = None
+        coded = {entry.output for entry in self.categories.coded} if self.categories else set()
         for name, expected in reference.items():
+            if name in self.margins.values():
+                continue
             fault = _fault(name, expected, candidate.get(name))
             if fault:
                 self.faults[fault + at] = None
+            elif name in self.margins or name in coded:
+                margin = reference.get(self.margins.get(name, ""))
+                self._add_named(sample, name, expected, candidate[name], margin)
             else:
                 self._add_output(sample, name, expected, candidate[name])
 
@@ -222,6 +272,19 @@ class _Judge:
             _check_fit(entry, reference.shape)
             rows = _rows(reference, entry.axis), _rows(candidate, entry.axis)
             self._add_slots(sample, entry, *rows)
+
+    def _add_named(
+        self,
+        sample: str,
+        name: str,
+        expected: NDArray[Any],
+        given: NDArray[Any],
+        margin: NDArray[Any] | None,
+    ) -> None:
+        # NaN, where all scores are zero, is no clear choice either.
+        clear = np.ones(expected.shape, np.bool_) if margin is None else margin > self.clear
+        named = self.named.setdefault(name, Named(f"output '{name}'"))
+        named.add(sample, expected, given, clear)
 
     def _add_slots(
         self, sample: str, entry: OutputSlots, reference: NDArray[Any], candidate: NDArray[Any]
@@ -250,42 +313,51 @@ class _Judge:
         Raises:
             EdgecutError: ``no-samples`` where nothing was compared.
         """
-        if not self.samples or not (self.wholes or self.faults):
+        if not self.samples or not (self.wholes or self.named or self.faults):
             raise EdgecutError(
                 "nothing was compared, so nothing is verified",
                 code="no-samples",
                 hint="give at least one sample to a network with at least one output",
             )
         exact = self.scheme == "float32"
-        gap = math.inf if self.faults else max(group.gap for group in self.wholes.values())
+        gaps = [group.gap for group in self.wholes.values()]
+        gaps += [named.gap for named in self.named.values()]
         found = self._apart() if exact else (*self._gains(), *self._misplaced())
-        faults = (*self.faults, *found)
-        worst, where = self._worst(exact)
+        named = (fault for one in self.named.values() for fault in one.faults(self.scheme))
+        faults = (*self.faults, *found, *named)
+        metric, worst, tolerance, where = self._worst(exact)
+        high = metric == RELATIVE
         if faults:
-            worst, where = (math.inf if exact else -math.inf), faults[0]
-        within = worst <= self.tolerance if exact else worst >= self.tolerance
+            where = faults[0]
+            worst = worst if metric == AGREES else math.inf if high else -math.inf
+        within = worst <= tolerance if high else worst >= tolerance
         return Verification(
-            metric="max-relative-error" if exact else "sqnr-db",
+            metric=metric,
             worst=worst,
-            max_abs_error=gap,
-            tolerance=self.tolerance,
+            max_abs_error=math.inf if self.faults else max(gaps),
+            tolerance=tolerance,
             passed=within and not faults,
             samples=self.samples,
             where=where,
             faults=faults,
         )
 
-    def _worst(self, exact: bool) -> tuple[float, str]:
+    def _worst(self, exact: bool) -> tuple[str, float, float, str]:
+        """The metric, its worst value, the tolerance, and where that is."""
+        if not self.wholes and self.named:
+            least = min(self.named.values(), key=Named.share)
+            where = f"{_where(least)} ({least.count / least.total:.0%} of its choices are clear)"
+            return AGREES, least.share(), AGREEMENT[self.scheme], where
+        metric = RELATIVE if exact else SQNR
         values = (
             [(group.relative_error(), group) for group in self.wholes.values()]
             if exact
             else [(group.sqnr_db(), group) for group in self.groups.values()]
         )
         if not values:
-            return math.nan, ""
+            return metric, math.nan, self.tolerance, ""
         worst, group = (max if exact else min)(values, key=lambda pair: pair[0])
-        sample = f", sample {group.worst_sample}" if group.worst_sample else ""
-        return worst, group.name + sample
+        return metric, worst, self.tolerance, _where(group)
 
     def _apart(self) -> Iterator[str]:
         for group in self.groups.values():
@@ -304,6 +376,10 @@ class _Judge:
         for label, order in self.orders.items():
             for slot, other in order.misplaced():
                 yield f"{label}: number {slot} holds the values of number {other}"
+
+
+def _where(group: Group | Named) -> str:
+    return group.name + (f", sample {group.worst_sample}" if group.worst_sample else "")
 
 
 def _check_fit(entry: OutputSlots, shape: tuple[int, ...]) -> None:

@@ -68,7 +68,7 @@ def why(network: Network, keep: Sequence[str], name: str, *, scores: str = EXACT
     """
     cut = asked(network, keep, scores)
     node = _found(cut.network, name)
-    need = demand(cut.network, cut.wanted)
+    need = cut.need()
     path, output = _way(cut.network, node, need)
     return Why(
         node=str(node.name),
@@ -184,6 +184,10 @@ def _askers(
         if needs({output: region}):
             yield f"the shared slots of '{output}'"
     mapped = {entry.output for entry in categories.outputs}
+    coded = {entry.output for entry in categories.coded}
     for output in outputs:
         if output not in mapped and needs({output: Region()}):
-            yield f"'{output}', which holds no categories"
+            holds = (
+                "whose values are categories" if output in coded else "which holds no categories"
+            )
+            yield f"'{output}', {holds}"

@@ -521,3 +521,135 @@ def test_the_background_is_in_no_tree() -> None:
     categories = found(shaped((1, 91)), read_names("coco91"), slots="y0:1:91")
     assert categories.tree.find("background") is None and categories.fits()
     assert len(categories.indices(["*", "!unused"], where="it")) == 80
+
+
+# Values that are categories.
+
+
+def choosing(size: int, *after: NodeProto, outputs: Sequence[str] = ("y",)) -> Network:
+    """The largest of so many maps, as a place, and what comes after it."""
+    nodes = [node("ArgMax", ["x"], ["c"], axis=1, keepdims=0), *after]
+    ints = {"one": np.array([1]), "row": np.array([3, 1, 2])}
+    return network_of(nodes, inputs={"x": (1, size, 5, 9)}, outputs=list(outputs), weights=ints)
+
+
+def test_the_values_of_an_argmax_are_found_behind_moves_and_casts() -> None:
+    after = [
+        node("Cast", ["c"], ["d"], to=6),
+        node("Unsqueeze", ["d", "one"], ["e"]),
+        node("Transpose", ["e"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    categories = found(choosing(3, *after))
+    (entry,) = categories.coded
+    assert (entry.output, entry.values, entry.other) == ("y", (0, 1, 2), None)
+    assert not categories.outputs and "ArgMax" in entry.reason
+
+
+def test_the_background_among_values_must_be_told() -> None:
+    network = choosing(4, outputs=["c"])
+    text = refused("ambiguous-slots", network)
+    assert "--slots c:values:1+3" in text and "values of 'c'" in text
+    (entry,) = found(network, slots="c:values:1+3").coded
+    assert entry.values == (N, 0, 1, 2)
+    (entry,) = found(network, ("background", *ABC)).coded
+    assert entry.values == (N, 0, 1, 2)
+
+
+def test_values_of_another_number_of_places_are_told() -> None:
+    text = refused("labels-do-not-fit", choosing(20, outputs=["c"]))
+    assert "chose among 20" in text and "voc20 (20)" in text
+
+
+@pytest.mark.parametrize(
+    ("after", "size"),
+    [
+        (node("Add", ["c", "one"], ["y"]), 3),
+        (node("Cast", ["c"], ["y"], to=9), 3),
+        (node("Cast", ["c"], ["y"], to=2), 300),
+    ],
+    ids=["other numbers", "yes or no", "too many for a byte"],
+)
+def test_what_is_made_of_places_holds_no_categories(after: NodeProto, size: int) -> None:
+    refused("labels-do-not-fit", choosing(size, after), [f"c{i}" for i in range(size)])
+
+
+def test_a_table_of_the_networks_own_is_no_place() -> None:
+    network = choosing(3, node("Gather", ["row", "c"], ["y"]))
+    assert "what a table makes of" in refused("labels-do-not-fit", network)
+    assert "a table" in refused("bad-slots", network, slots="y:values:3")
+
+
+def test_labels_that_are_too_many_for_given_values() -> None:
+    network = choosing(2, outputs=["c"])
+    assert "chose among 2" in refused("bad-slots", network, slots="c:values:3")
+
+
+def test_scores_that_the_choice_sees_are_found_beside_it() -> None:
+    """An output of as many slots that it does not see is left whole."""
+    nodes = [
+        node("Softmax", ["x"], ["p"], axis=1),
+        node("ArgMax", ["p"], ["c"], axis=1),
+        node("Relu", ["x"], ["q"]),
+        node("Relu", ["z"], ["r"]),
+    ]
+    inputs = {"x": (1, 3, 3, 7), "z": (1, 3, 3, 7)}
+    categories = found(network_of(nodes, inputs=inputs, outputs=["q", "r", "c"]))
+    assert [(o.output, o.axis) for o in categories.outputs] == [("q", 1)]
+    assert [o.output for o in categories.coded] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("slots", "told"),
+    [
+        ("c:values:2+3", "example c:values:3"),
+        ("c:values:1*(3)", "example c:values:3"),
+        ("x:values:3", "outputs: c, y"),
+        ("y:values:3", "y:AXIS:LAYOUT"),
+        ("c:1:3", "c:values:"),
+        ("c:value:3", "OUTPUT:AXIS:LAYOUT"),
+    ],
+)
+def test_descriptions_of_values_that_do_not_fit(slots: str, told: str) -> None:
+    network = choosing(3, node("Relu", ["x"], ["y"]), outputs=["c", "y"])
+    assert told in refused("bad-slots", network, slots=slots)
+
+
+def test_an_output_of_unknown_size_names_what_chooses_its_rows() -> None:
+    nodes = [
+        node("NonMaxSuppression", ["boxes", "scores"], ["s"], name="nms"),
+        node("Cast", ["s"], ["y"], to=1),
+    ]
+    network = network_of(nodes, inputs={"boxes": (1, 9, 4), "scores": (1, 3, 9)}, outputs=["y"])
+    for names in (ABC, None):
+        text = refused("dynamic-output", network, names)
+        assert "NonMaxSuppression 'nms'" in text and "without its NMS" in text
+
+
+# Levels.
+
+
+def test_levels_have_some_of_the_categories_each() -> None:
+    nodes = [
+        node("Relu", ["x"], ["coarse"]),
+        node("Relu", ["z"], ["fine"]),
+        node("ArgMax", ["fine"], ["best"], axis=1),
+    ]
+    inputs = {"x": (1, 2), "z": (1, 5)}
+    network = network_of(nodes, inputs=inputs, outputs=["coarse", "fine", "best"])
+    names = ("animal", "plant", *ABC, "fir")
+    slots = "coarse:1:2c,fine:1:1+4c"
+    categories = found(network, names, slots=slots)
+    assert [o.slots for o in categories.outputs] == [(0, 1), (N, 2, 3, 4, 5)]
+    with pytest.raises(EdgecutError) as error:
+        categories.indices(["bee"], where="it")
+    assert "output 'coarse' of it has no slot for bee" in error.value.message
+    assert categories.indices(["bee", "animal"], where="it") == (0, 3)
+    more = (*names, "elm")
+    values = found(network, more, slots="coarse:1:2c,best:values:5c")
+    assert values.coded[0].values == (2, 3, 4, 5, 6)
+    refused("bad-slots", network, names, slots="coarse:1:2c,fine:1:5c")
+
+
+def test_outputs_that_have_all_labels_together_may_be_levels() -> None:
+    text = refused("labels-do-not-fit", shaped((1, 2), (1, 5)), [f"c{i}" for i in range(7)])
+    assert "--slots y0:1:2c,y1:1:5c" in text

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.categories import CategoryMap, OutputSlots, OutputValues
 from edgecut.category_set import read_names
 from edgecut.detections import Detected
 from edgecut.errors import EdgecutError
@@ -145,6 +145,37 @@ def test_a_prediction_is_among_the_kept_categories() -> None:
     assert predict({"scores": scores}, full, (0, 1, 2)) == 1
     assert predict({"scores": scores}, full, (2, 0)) == 0
     assert predict({"scores": scores.reshape(1, 4, 1, 1)}, full, (0, 2)) == 1
+
+
+def test_of_levels_the_one_that_has_all_that_is_kept_counts() -> None:
+    levels = tuple(
+        OutputSlots(output=name, axis=1, slots=slots, reason="test")
+        for name, slots in (("coarse", (0, 1)), ("fine", (2, 3, 4)))
+    )
+    known = CategoryMap(names=("a", "b", "c", "d", "e"), outputs=levels, source="test")
+    outputs = {"coarse": np.array([[1.0, 0.0]]), "fine": np.array([[0.0, 2.0, 1.0]])}
+    assert predict(outputs, known, (0, 1)) == 0
+    assert predict(outputs, known, (2, 4)) == 1
+    with pytest.raises(EdgecutError) as error:
+        predict(outputs, known, (0, 3))
+    assert error.value.code == "wrong-scores" and "'coarse', 'fine'" in error.value.message
+
+
+def test_where_there_are_choices_alone_the_first_kept_one_counts() -> None:
+    coded = OutputValues(output="best", values=(None, 0, 1, 2, None), other=4, reason="test")
+    known = CategoryMap(names=("a", "b", "c"), outputs=(), source="test", coded=(coded,))
+    for values, columns, wanted in (
+        ([2], (0, 1), 1),
+        ([4, 0, 3, 1], (0, 2), 1),
+        ([2, 4], (0, 2), -1),
+        ([9], (0, 1, 2), -1),
+    ):
+        assert predict({"best": np.array([values])}, known, columns) == wanted
+    assert Subject(run=lambda _: {}, categories=known).columns(["c"], "it") == (2,)
+    for outputs in ({"best": np.zeros((1, 4, 4), np.int64)}, {"other": np.array([1])}):
+        with pytest.raises(EdgecutError) as error:
+            predict(outputs, known, (0,))
+        assert error.value.code == "wrong-scores"
 
 
 def test_scores_of_the_wrong_kind_are_refused() -> None:

@@ -114,6 +114,8 @@ def worst(check: Verification) -> str:
     """A verification's worst value with its unit."""
     if check.metric.endswith("-db"):
         return f"{check.worst:.1f} dB SNR"
+    if check.metric == "agreement":
+        return f"{check.worst:.2%} of clear values"
     return f"{check.worst:.1e} relative"
 
 

@@ -117,9 +117,11 @@ def show(result: CutResult) -> None:
 
 def show_check(check: Verification) -> None:
     """Print how close the cut network comes to the full one, for what was kept."""
-    said = f"{check.worst:.1e} relative" if check.worst else "0"
+    said = f"largest error {check.worst:.1e} relative" if check.worst else "largest error 0"
+    if check.metric == "agreement":
+        said = f"{check.worst:.2%} of clear values agree"
     click.echo(
-        f"cut against full network, on the kept outputs: largest error {said}, "
+        f"cut against full network, on the kept outputs: {said}, "
         f"{check.samples} inputs: {'ok' if check.passed else 'FAILED'}"
     )
 

@@ -166,9 +166,12 @@ def _show_categories(categories: CategoryMap) -> None:
             f"  output '{entry.output}', axis {entry.axis}: {len(entry.slots)} slots{shared} "
             f"({entry.reason})"
         )
-    first = categories.outputs[0]
-    width = len(str(len(first.slots)))
-    named = [f"{first.slots.index(i):>{width}} {name}" for i, name in enumerate(categories.names)]
+    for coded in categories.coded:
+        click.echo(f"  values of output '{coded.output}': {len(coded.values)} ({coded.reason})")
+    rows = [*(e.slots for e in categories.outputs), *(e.values for e in categories.coded)]
+    first = [next(row.index(i) for row in rows if i in row) for i in range(len(categories.names))]
+    width = len(str(max(map(len, rows))))
+    named = [f"{i:>{width}} {name}" for i, name in zip(first, categories.names, strict=True)]
     column = max(map(len, named)) + 2
     across = max(1, 98 // column)
     for start in range(0, len(named), across):

@@ -25,7 +25,7 @@ scores = click.option(
     type=click.Choice(["exact", "renormalised", "other"]),
     default="exact",
     show_default=True,
-    help="Behind a softmax: the full network's, over what is kept, or with a slot for the rest.",
+    help="Behind softmax or ArgMax: the full network's, over what is kept, or one for the rest.",
 )
 
 

@@ -13,7 +13,7 @@ from edgecut import attention
 from edgecut.artifact import Emitted, Port
 from edgecut.emitters import layout as storage
 from edgecut.emitters.layout import NHWC, Permutation
-from edgecut.emitters.tflite_lowering import Lowering, Unsupported, dtype_of, shape_of
+from edgecut.emitters.tflite_lowering import Lowering, Unsupported, shape_of
 from edgecut.emitters.tflite_ops import RULES
 from edgecut.errors import EdgecutError
 from edgecut.target import LAYOUTS
@@ -124,7 +124,7 @@ class _Emission:
     def _input(self, value: ir.Value) -> tuple[Port, int]:
         permutation = self._boundary(value)
         tensor = self.ctx.output(value, permutation)
-        return self._port(value, permutation), tensor
+        return self._port(value, permutation, tensor), tensor
 
     def _output(self, value: ir.Value, taken: set[int]) -> tuple[Port, int]:
         permutation = self._boundary(value)
@@ -136,18 +136,18 @@ class _Emission:
             shape = self.ctx.graph.tensors[tensor].shape
             tensor = self.ctx.reshaped(tensor, shape, self.ctx.like(tensor, "output"))
         self.ctx.graph.rename(tensor, str(value.name))
-        return self._port(value, permutation), tensor
+        return self._port(value, permutation, tensor), tensor
 
     def _boundary(self, value: ir.Value) -> Permutation:
         rank = len(shape_of(value))
         return NHWC if rank == len(NHWC) and self.layout == "NHWC" else storage.logical(rank)
 
-    def _port(self, value: ir.Value, permutation: Permutation) -> Port:
+    def _port(self, value: ir.Value, permutation: Permutation, tensor: int) -> Port:
         return Port(
             network_name=str(value.name),
             artifact_name=str(value.name),
             shape=storage.stored_shape(shape_of(value), permutation),
-            dtype=dtype_of(value),
+            dtype=self.ctx.graph.tensors[tensor].dtype,
             permutation=permutation,
         )
 

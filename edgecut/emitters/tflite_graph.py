@@ -80,6 +80,10 @@ class Graph:
             )
         )
 
+    def type_of(self, dtype: str) -> int:
+        """The schema's number of a type."""
+        return int(getattr(schema().TensorType, dtype.upper()))
+
     def rename(self, index: int, name: str) -> None:
         """Give a tensor this very name; another one that has it gets a number after it."""
         tensor = self.tensors[index]

@@ -91,10 +91,13 @@ class Lowering:
         """Say that a tensor holds the value in this storage order."""
         self._views.setdefault(_name(value), []).append(View(tensor, permutation))
 
-    def output(self, value: ir.Value, permutation: Permutation) -> int:
-        """A new tensor that holds the value in this storage order; its index."""
+    def output(self, value: ir.Value, permutation: Permutation, dtype: str | None = None) -> int:
+        """A new tensor that holds the value in this storage order; its index.
+
+        It is of float32, but for rules that know what another type does.
+        """
         stored = layout.stored_shape(shape_of(value), permutation)
-        tensor = self.graph.tensor(_name(value), stored, dtype_of(value))
+        tensor = self.graph.tensor(_name(value), stored, dtype or dtype_of(value))
         self.define(value, tensor, permutation)
         return tensor
 
@@ -202,6 +205,14 @@ class Lowering:
         self._made[key] = output
         return output
 
+    def cast(self, tensor: int, output: int) -> None:
+        """The tensor's numbers in another type."""
+        kinds = {
+            side: self.graph.type_of(self.graph.tensors[i].dtype)
+            for side, i in (("inDataType", tensor), ("outDataType", output))
+        }
+        self.graph.operator("CAST", [tensor], [output], options="CastOptions", **kinds)
+
 
 def operand(node: ir.Node, index: int) -> ir.Value | None:
     """The node's input, None where it is left out."""
@@ -245,9 +256,14 @@ def size_of(value: ir.Value) -> int:
     return int(np.prod(shape_of(value)))
 
 
-def dtype_of(value: ir.Value) -> str:
+def type_of(value: ir.Value) -> str:
     """The value's type as numpy names it."""
-    name = "unknown" if value.dtype is None else str(value.dtype.numpy().name)
+    return "unknown" if value.dtype is None else str(value.dtype.numpy().name)
+
+
+def dtype_of(value: ir.Value) -> str:
+    """The type of a value that is computed with."""
+    name = type_of(value)
     if name != "float32":
         raise Unsupported(f"'{value.name}' has type {name}, only float32 is emitted")
     return name

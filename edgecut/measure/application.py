@@ -56,13 +56,13 @@ class _Application:
         marks.append(time.perf_counter_ns())
         names = (port["network_name"] for port in self.loaded.outputs)
         outputs = dict(zip(names, arrays, strict=True))
-        if self.recipe.detections is None:
-            entry = self.categories.outputs[0]
-            slots = [entry.slots.index(place) for place in self.keep]
-            int(np.argmax(outputs[entry.output].ravel()[slots]))
-        else:
+        if self.recipe.detections is not None:
             rules = self.recipe.detections
             detect(outputs, self.categories, rules, self.hw, geometry, keep=self.keep)
+        elif self.categories.outputs:  # without, the values of an output are the answer
+            entry = self.categories.outputs[0]
+            slots = [entry.slots.index(place) for place in self.keep if place in entry.slots]
+            int(np.argmax(outputs[entry.output].ravel()[slots]))
         marks.append(time.perf_counter_ns())
         return [(after - before) / 1e6 for before, after in itertools.pairwise(marks)]
 

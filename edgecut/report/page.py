@@ -205,6 +205,8 @@ def _verified(verification: Mapping[str, Any]) -> str:
     worst = verification["worst"]
     if worst is None:
         return "-"
+    if verification["metric"] == "agreement":
+        return f"{worst:.2%} of clear values"
     unit = " dB SNR" if verification["metric"] == "sqnr-db" else " relative"
     return (f"{worst:.1f}" if unit.startswith(" dB") else f"{worst:.1e}") + unit
 

@@ -25,6 +25,7 @@ class Case:
     """A tiny graph from ``x`` (and what else ``inputs`` names) to ``y`` (or ``outputs``).
 
     A constant given as a shape (tuple) is filled at random; a list is int64; an array is itself.
+    ``types`` names those of outputs that are not float.
     ``transposes`` is how many the emitted file may hold.
     """
 
@@ -36,6 +37,7 @@ class Case:
     transposes: int = 0
     positive: bool = False
     outputs: tuple[str, ...] = ("y",)
+    types: dict[str, str] = field(default_factory=dict)
     expected: tuple[str, ...] | None = None
 
 
@@ -49,7 +51,7 @@ def build(given: Case) -> Any:
     """The case as an ``onnx.ModelProto`` with all shapes inferred."""
     rng = np.random.default_rng(7)
     inputs = ", ".join(f"float[{','.join(map(str, s))}] {n}" for n, s in given.inputs.items())
-    outputs = ", ".join(f"float[N] {name}" for name in given.outputs)
+    outputs = ", ".join(f"{given.types.get(name, 'float')}[N] {name}" for name in given.outputs)
     model = onnx.parser.parse_model(
         f'<ir_version: 8, opset_import: ["" : {given.opset}]> '
         f"g ({inputs}) => ({outputs}) {{ {given.body} }}"
@@ -112,7 +114,7 @@ def operators(emitted: Emitted) -> Counter[str]:
 
 
 def relative_error(got: Any, wanted: Any) -> float:
-    assert got.shape == wanted.shape
+    assert got.shape == wanted.shape and got.dtype == wanted.dtype
     scale = max(float(np.abs(wanted).max()), 1e-6)
     return float(np.abs(got - wanted).max()) / scale
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgecut.emitters.tflite_lowering import Lowering
 from edgecut.emitters.tflite_ops import (
     activation,
+    choosing,
     convolution,
     elementwise,
     joining,
@@ -27,6 +28,7 @@ Rule = Callable[[Lowering, "ir.Node"], None]
 
 RULES: dict[str, Rule] = {
     **activation.RULES,
+    **choosing.RULES,
     **convolution.RULES,
     **elementwise.RULES,
     **joining.RULES,

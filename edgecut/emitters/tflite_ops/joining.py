@@ -77,6 +77,9 @@ def slice_(ctx: Lowering, node: ir.Node) -> None:
 def gather(ctx: Lowering, node: ir.Node) -> None:
     """A slice where the constant indices are evenly spaced, else GATHER."""
     source, result = first(node), node.outputs[0]
+    if ctx.constant(source) is not None and ctx.constant(operand(node, 1)) is None:
+        _look_up(ctx, node)
+        return
     view = ctx.view(source)
     rank = len(view.permutation)
     axis = _axis(node, rank, default=0)
@@ -97,6 +100,17 @@ def gather(ctx: Lowering, node: ir.Node) -> None:
     output = ctx.output(result, permutation)
     stored_axis = view.permutation.index(axis)
     ctx.graph.operator("GATHER", inputs, [output], options="GatherOptions", axis=stored_axis)
+
+
+def _look_up(ctx: Lowering, node: ir.Node) -> None:
+    """GATHER of computed places in a constant row."""
+    table, places = ctx.array(first(node), "row"), operand(node, 1)
+    if table.ndim != 1 or places is None:
+        raise Unsupported("its indices must be constant, or look up in a row")
+    view = ctx.view(places)
+    row = ctx.graph.constant("edgecut/row", table)
+    output = ctx.output(node.outputs[0], view.permutation, table.dtype.name)
+    ctx.graph.operator("GATHER", [row, view.tensor], [output], options="GatherOptions", axis=0)
 
 
 def _gathered(permutation: Permutation, axis: int, rank: int) -> Permutation:

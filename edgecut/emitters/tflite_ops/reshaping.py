@@ -11,14 +11,17 @@ from edgecut.emitters.layout import NHWC, Factor
 from edgecut.emitters.tflite_lowering import (
     Lowering,
     Unsupported,
-    dtype_of,
     first,
     shape_of,
+    type_of,
 )
 from edgecut.emitters.tflite_ops.linear import keeps_order
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+# As far as ARG_MAX and TOPK_V2 lead to them.
+_CAST = {"float32", "int32", "int64", "uint8"}
 
 
 def reshape(ctx: Lowering, node: ir.Node) -> None:
@@ -55,10 +58,11 @@ def transpose(ctx: Lowering, node: ir.Node) -> None:
 
 
 def identity(ctx: Lowering, node: ir.Node) -> None:
-    """The same tensor (Identity, Dropout at inference, Cast to the same type)."""
+    """The same tensor (Identity, Dropout at inference, Cast to the same type), or a CAST."""
     source, result = first(node), node.outputs[0]
-    if dtype_of(source) != dtype_of(result):
-        raise Unsupported(f"it casts {dtype_of(source)} to {dtype_of(result)}")
+    before, after = type_of(source), type_of(result)
+    if not {before, after} <= _CAST:
+        raise Unsupported(f"it casts {before} to {after}")
     if any(extra.uses() or extra.is_graph_output() for extra in node.outputs[1:]):
         raise Unsupported("its second output is used")
     array = ctx.constant(source)
@@ -66,6 +70,9 @@ def identity(ctx: Lowering, node: ir.Node) -> None:
         ctx.fix(result, array)
         return
     view = ctx.view(source)
+    if before != after:
+        ctx.cast(view.tensor, ctx.output(result, view.permutation, after))
+        return
     ctx.define(result, view.tensor, view.permutation)
 
 

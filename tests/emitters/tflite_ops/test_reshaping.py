@@ -101,6 +101,7 @@ CASES = [
     ),
     case("identity", "i = Identity(x) d = Dropout(i) y = Relu(d)"),
     case("identity alone", "y = Identity(x)"),
+    case("cast to whole numbers", "c = Cast<to=7>(x) y = Cast<to=1>(c)", expected=("CAST",) * 2),
     case("cast to the same", "c = Cast<to=1>(x) y = Relu(c)", expected=("RELU",)),
     case("constant node", "k = Constant<value = float[1] {2.5}>() y = Mul(x, k)"),
     case(
