@@ -17,12 +17,13 @@ CATEGORIES = 12
 IMAGE = (1, 3, 64, 64)
 WIDTHS = (16, 24, 32)  # of the three scales, strides 8, 16 and 32
 ANCHORS = 3
+PARENTS = 3  # the other categories are their leaves
 BINS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A factory of the whole network, and where its categories lie."""
+    """A factory of the whole network, and where each output with categories has them."""
 
     build: Callable[[], Any]
     slots: str
@@ -258,6 +259,36 @@ def unet() -> Any:
     return _network([_conv(WIDTHS[0] + WIDTHS[1], 16), up], decode)
 
 
+def pspnet() -> Any:
+    """A main and an auxiliary segmentation, each with every category."""
+    from torch import nn
+
+    def decode(heads: Any, scales: Any) -> Any:
+        main, auxiliary = heads
+        return main(scales[1]), auxiliary(scales[0])
+
+    sides = [
+        nn.Sequential(_conv(c, 16), nn.Conv2d(16, 1 + CATEGORIES, 1))
+        for c in (WIDTHS[1], WIDTHS[0])
+    ]
+    return _network(sides, decode)
+
+
+def yolo9000() -> Any:
+    """Parents and their leaves: a softmax over siblings, multiplied along the path."""
+    import torch
+    from torch import nn
+
+    def decode(heads: Any, scales: Any) -> Any:
+        raw = heads[0](scales[0].mean((2, 3)))
+        parents, leaves = raw.split((PARENTS, CATEGORIES - PARENTS), 1)
+        parents = parents.sigmoid()
+        siblings = leaves.view(len(raw), PARENTS, -1).softmax(2)
+        return torch.cat((parents, (siblings * parents.unsqueeze(2)).flatten(1)), 1)
+
+    return _network([nn.Linear(WIDTHS[0], CATEGORIES)], decode)
+
+
 HEADS: dict[str, Head] = {
     "yolo_v5": Head(build=yolo_v5, slots=f"2:5+{CATEGORIES}"),
     "yolo_v8": Head(build=yolo_v8, slots=f"1:4+{CATEGORIES}"),
@@ -268,4 +299,6 @@ HEADS: dict[str, Head] = {
     "yolact": Head(build=yolact, slots=f"2:1+{CATEGORIES}"),
     "crnn": Head(build=crnn, slots=f"2:1+{CATEGORIES}", image=(1, 1, 32, 96), family="recogniser"),
     "unet": Head(build=unet, slots=f"1:1+{CATEGORIES}", family="segmenter"),
+    "pspnet": Head(build=pspnet, slots=f"1:1+{CATEGORIES} 1:1+{CATEGORIES}", family="segmenter"),
+    "yolo9000": Head(build=yolo9000, slots=f"1:{CATEGORIES}", family="classifier"),
 }

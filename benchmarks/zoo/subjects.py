@@ -55,7 +55,8 @@ def _exported(
             warnings.simplefilter("ignore")  # the exporter's and the models' own
             network = load_torch(f"benchmarks.zoo.{module}:{name}", input_shape=image)
         names = [f"category {i}" for i in range(count)]
-        output = network.outputs[0].name
-        return with_categories(network, names, source="zoo", slots=f"{output}:{slots}")
+        where = zip(network.outputs, slots.split(), strict=False)  # of those that have categories
+        given = ",".join(f"{output.name}:{place}" for output, place in where)
+        return with_categories(network, names, source="zoo", slots=given)
 
     return load
