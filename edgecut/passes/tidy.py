@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgecut.errors import EdgecutError
 from edgecut.network import to_model
+from edgecut.passes.constant_channels import constant_channels
 from edgecut.quiet import quiet
 
 if TYPE_CHECKING:
@@ -31,4 +32,4 @@ def tidy(network: Network) -> Network:
             f"onnxsim cannot simplify {network.name}: {reason[0][:300]}",
             code="tidy-failed",
         ) from error
-    return network.evolve(to_model(proto), "tidy")
+    return constant_channels(network.evolve(to_model(proto), "tidy"))
