@@ -22,6 +22,18 @@ def heads() -> list[object]:
     return [subject for subject in subjects() if subject.name in FAMILIES]
 
 
+def test_a_head_is_settled_and_always_the_same() -> None:
+    torch = pytest.importorskip("torch", reason="needs the package torch, which is not here")
+    from benchmarks.zoo import heads as built
+
+    first, second = built.ssd(), built.ssd()
+    assert not first.training
+    norms = [m for m in first.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms and all(m.running_mean.abs().max() > 0 for m in norms)
+    states = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in states)
+
+
 @pytest.fixture(scope="module")
 def results() -> dict[str, object]:
     judged = [judging.judged(subject, 2) for subject in heads()]  # type: ignore[arg-type]
