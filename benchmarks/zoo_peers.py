@@ -1,15 +1,17 @@
-"""The zoo, cut by edgecut and in two usual ways: which of them answer, and rightly.
+"""Models of the zoo, cut by edgecut and in two usual ways: which answer, and rightly.
 
 ``python -m benchmarks.run --suite zoo zoo_peers``; it needs transformers and torch-pruning, see
-``peers/README.md``. Of each model of the zoo that comes from PyTorch.
+``peers/README.md``. The models are those of the zoo that come from PyTorch.
 """
 
 from __future__ import annotations
 
 import copy
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -29,11 +31,16 @@ RIGHT = 1e-4  # of the largest kept value
 WAYS = ("edgecut", "torch-pruning", "extract_model")
 
 
-def run(*, keep_lists: int) -> dict[str, Any] | None:
+def run(*, every: int, keep_lists: int, seconds: int) -> dict[str, Any] | None:
     """Rows ``{model, way, handled, right, parameters_excluded, reason}``, one for each model.
 
     A model is handled where every keep-list gets an answer, and right where every answer has the
     kept slots of the whole network, and all of what is no category's.
+
+    Args:
+        every: 1 takes every model of the zoo, 3 every third.
+        keep_lists: how many random keep-lists of each model.
+        seconds: how long a way may take for one of them.
     """
     if absent := [*missing_of_zoo(), *last_layers.missing()]:
         print(
@@ -41,15 +48,21 @@ def run(*, keep_lists: int) -> dict[str, Any] | None:
         )
         return None
     rows = []
-    for subject in subjects():
-        if subject.module is not None:
-            print(f"  {subject.name}", file=sys.stderr, flush=True)
-            rows += compared(subject, keep_lists)
+    for subject in [one for one in subjects() if one.module is not None][::every]:
+        print(f"  {subject.name}", file=sys.stderr, flush=True)
+        rows += compared(subject, keep_lists, seconds)
     peers = {name: metadata.version(name) for name in ("torch-pruning", "transformers")}
-    return {"schema": "edgecut.zoo_peers/1", **taken_on(), "peers": peers, "rows": rows}
+    settings = {"every": every, "keep_lists": keep_lists}
+    return {
+        "schema": "edgecut.zoo_peers/1",
+        **taken_on(),
+        "peers": peers,
+        "settings": settings,
+        "rows": rows,
+    }
 
 
-def compared(subject: Subject, keep_lists: int) -> list[dict[str, Any]]:
+def compared(subject: Subject, keep_lists: int, seconds: int) -> list[dict[str, Any]]:
     """A row for each way."""
     import torch
 
@@ -80,7 +93,12 @@ def compared(subject: Subject, keep_lists: int) -> list[dict[str, Any]]:
     ways: tuple[tuple[Callable[[int], Answer], Sequence[Any]], ...]
     ways = ((ours, by_onnx), (pruned, by_torch), (extracted, by_onnx))
     return [
-        {"model": subject.name, "family": subject.family, "way": name, **_judged(way, full, tasks)}
+        {
+            "model": subject.name,
+            "family": subject.family,
+            "way": name,
+            **_judged(way, full, tasks, seconds),
+        }
         for name, (way, full) in zip(WAYS, ways, strict=True)
     ]
 
@@ -99,7 +117,7 @@ def _task(network: Network, keep: Sequence[str]) -> Task:
 
 
 def _judged(
-    way: Callable[[int], Answer], full: Sequence[Any], tasks: Sequence[Task]
+    way: Callable[[int], Answer], full: Sequence[Any], tasks: Sequence[Task], seconds: int
 ) -> dict[str, Any]:
     """Whether a way answers, whether that is right, the most it excluded, and why it does not."""
     shares, errors = [], []
@@ -107,7 +125,8 @@ def _judged(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number, task in enumerate(tasks):
-                answer = way(number)
+                with _at_most(seconds):
+                    answer = way(number)
                 shares.append(answer.parameters_excluded)
                 errors.append(error(full, answer.outputs, task))
     except Exception as reason:  # the tools raise whatever they meet
@@ -115,13 +134,29 @@ def _judged(
         told = f"{type(reason).__name__}: {lines[0][:120]}"
         return {"handled": False, "right": False, "parameters_excluded": None, "reason": told}
     worst = float(np.max(errors))
-    told = "another shape" if worst == np.inf else f"off by {worst:.1g} of the largest value"
+    told = "another shape" if worst == np.inf else f"off by {worst:.2g} of the largest value"
     return {
         "handled": True,
         "right": worst <= RIGHT,
         "parameters_excluded": max(shares),
         "reason": "" if worst <= RIGHT else told,
     }
+
+
+@contextmanager
+def _at_most(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError where the block takes longer."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError(f"more than {seconds} s for one keep-list")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def error(full: Sequence[Any], got: Sequence[Any], task: Task) -> float:

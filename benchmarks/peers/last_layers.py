@@ -97,7 +97,7 @@ def _last_layers(graph: Any, module: Any, image: Any, task: Task) -> list[tuple[
     """The layers that give the scores, and the rows of each that go.
 
     A person would name them. Here they are those with as many rows as there are slots, or else
-    categories, once for each anchor, that other weights do not follow, and that the scores show.
+    categories, once for each anchor, that the scores show and no other layer does.
     """
     from torch import nn
 
@@ -108,11 +108,9 @@ def _last_layers(graph: Any, module: Any, image: Any, task: Task) -> list[tuple[
         found = []
         for layer in layers:
             count = getattr(layer, "out_features", None) or layer.out_channels
-            if count % len(owners) or not _is_last(graph, layer):
-                continue
-            if _shown(module, layer, image, task):
-                size = len(owners)
-                found.append((layer, [r for r in range(count) if r % size not in kept]))
+            if count % len(owners) == 0 and _is_last(module, layer, image, task):
+                rows = [row for row in range(count) if row % len(owners) not in kept]
+                found.append((layer, rows))
         if found:
             return found
     return []
@@ -128,25 +126,33 @@ def _owners(task: Task) -> list[tuple[tuple[int | None, ...], set[int]]]:
     ]
 
 
-def _is_last(graph: Any, layer: Any) -> bool:
-    """Whether no other weights depend on the layer's rows."""
-    from torch import nn
-
-    group = graph.get_pruning_group(layer, _pruning(graph, layer), idxs=[0])
-    others = [dep.target.module for dep, _ in group if dep.target.module is not layer]
-    return not any(isinstance(m, nn.Parameter) or any(True for _ in m.parameters()) for m in others)
-
-
-def _shown(module: Any, layer: Any, image: Any, task: Task) -> bool:
-    """Whether the scores change with the layer's weights."""
+def _is_last(module: Any, layer: Any, image: Any, task: Task) -> bool:
+    """Whether the layer's weights change the scores, and what no other weights take."""
     import torch
 
+    taken: list[Any] = []
+    others = [
+        m
+        for m in module.modules()
+        if m is not layer and any(True for _ in m.parameters(recurse=False))
+    ]
+    hooks = [m.register_forward_pre_hook(lambda _, given: taken.extend(given)) for m in others]
+
+    def run() -> tuple[list[Array], list[Array]]:
+        taken.clear()
+        scores = arrays(module(image))
+        inner = [t.numpy().copy() for t in taken if isinstance(t, torch.Tensor)]
+        return [scores[i] for i in task.outputs], inner
+
     with torch.no_grad():
-        before = arrays(module(image))
+        scores, inner = run()
         layer.weight.mul_(2)
-        after = arrays(module(image))
+        changed, after = run()
         layer.weight.mul_(0.5)
-    return any(not np.array_equal(before[i], after[i]) for i in task.outputs)
+    for hook in hooks:
+        hook.remove()
+    shown = not all(map(np.array_equal, scores, changed))
+    return shown and all(map(np.array_equal, inner, after))
 
 
 def by_hand(model: onnx.ModelProto, feeds: Mapping[str, Array], task: Task) -> Answer:

@@ -119,11 +119,14 @@ def _product(node: ir.Node) -> _Product | None:
         return None
     if op_of(node) == "Conv":
         constant_of(node, 2)
-        pads = any(attribute(node, "pads", [])) or attribute(node, "auto_pad", "NOTSET") not in (
-            *("NOTSET", "VALID"),
+        named = attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+        return _Product(
+            weights=weights,
+            axis=(1, 1),
+            bias=(node, 2),
+            groups=int(attribute(node, "group", 1)),
+            pads=named or any(attribute(node, "pads", [])),
         )
-        groups = int(attribute(node, "group", 1))
-        return _Product(weights=weights, axis=(1, 1), bias=(node, 2), groups=groups, pads=pads)
     if op_of(node) == "Gemm":
         constant_of(node, 2)
         turned, inner = not attribute(node, "transB", 0), 0 if attribute(node, "transA", 0) else 1
@@ -146,8 +149,9 @@ def _addition(node: ir.Node) -> tuple[ir.Node, int] | None:
     readers = [reader for reader, _ in output.uses()]
     if len(readers) != 1 or op_of(readers[0]) != "Add" or output.is_graph_output():
         return None
-    constants = [i for i, v in enumerate(readers[0].inputs) if v is not None and v.const_value]
-    return (readers[0], constants[0]) if len(constants) == 1 else None
+    (place,) = (i for i, value in enumerate(readers[0].inputs) if value is not output)
+    other = readers[0].inputs[place]
+    return (readers[0], place) if other is not None and other.const_value is not None else None
 
 
 def _fold(graph: ir.Graph, node: ir.Node, product: _Product, known: Mapping[str, _Known]) -> bool:

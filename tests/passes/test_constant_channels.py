@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
@@ -235,6 +235,7 @@ def pruned(draw: st.DrawFn) -> Network:
     return from_proto(proto, name="pruned", where="it", digest="0" * 64)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(pruned())
 def test_any_network_stays_the_same(full: Network) -> None:
     small = constant_channels(full)
