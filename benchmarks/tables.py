@@ -300,14 +300,15 @@ def _scale(data: dict[str, Any]) -> str:
     rows = [
         [
             f"{row['nodes']:,}",
-            f"{row['cut_s']:.2f}",
-            f"{1e6 * row['cut_s'] / row['nodes']:.0f}",
+            f"{row['nodes_left']:,}",
+            f"{row['cut_cpu_s']:.2f}",
+            f"{1e6 * row['cut_cpu_s'] / row['nodes']:.0f}",
             f"{row['peak_bytes'] / 2**30:.2f}",
         ]
         for row in data["rows"]
     ]
-    columns = ["nodes", "cut, s", "us a node", "peak memory, GiB"]
-    return _table("Demand, narrow and cost, by size of the graph", columns, rows) + taken_on(data)
+    columns = ["nodes", "nodes left", "cut, CPU s", "us a node", "peak memory, GiB"]
+    return _table("Demand, narrow and cost, by size of the graph", columns, rows)
 
 
 TABLES = {

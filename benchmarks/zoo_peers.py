@@ -26,6 +26,7 @@ from benchmarks.zoo.subjects import missing as missing_of_zoo
 from edgecut.cost import cost
 from edgecut.cutout import categories_of, cut
 from edgecut.network import Network
+from edgecut.passes.tidy import tidy
 
 RIGHT = 1e-4  # of the largest kept value
 WAYS = ("edgecut", "torch-pruning", "extract_model")
@@ -76,11 +77,12 @@ def compared(subject: Subject, keep_lists: int, seconds: int) -> list[dict[str, 
     by_onnx = [whole[out.name] for out in network.outputs]
     lists = judging._lists(categories_of(network).names, keep_lists)
     tasks = [_task(network, keep) for keep in lists]
+    tidied = tidy(network)
 
     def ours(number: int) -> Answer:
-        small, _ = cut(network, lists[number])
+        small = tidy(cut(network, lists[number])[0])
         found = judging._outputs(small, {spec.name: image}, optimised=False)
-        share = 1 - cost(small).parameters / cost(network).parameters
+        share = 1 - cost(small).parameters / cost(tidied).parameters
         return Answer(outputs=[found[o.name] for o in small.outputs], parameters_excluded=share)
 
     def pruned(number: int) -> Answer:
