@@ -29,6 +29,7 @@ from onnx import numpy_helper
 from edgecut import cutout, discovery
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
+from edgecut.passes.tidy import tidy
 from edgecut.source import Source, load
 from edgecut.verification import selected
 
@@ -79,7 +80,7 @@ def _outcomes(mutants: int, seed: int) -> Iterator[tuple[str, str, int, Outcome]
         _write_files(Path(folder))
         for name in SUBJECTS:
             for level in LEVELS:
-                waiting = list(range(mutants // (len(SUBJECTS) * len(LEVELS))))
+                waiting = list(range(-(-mutants // (len(SUBJECTS) * len(LEVELS)))))
                 while waiting:
                     batch, waiting = waiting[:BATCH], waiting[BATCH:]
                     task = {"folder": folder, "file": name, "level": level, "seed": seed}
@@ -245,7 +246,7 @@ LEVELS: dict[str, Callable[[bytes, random.Random], bytes]] = {
 
 
 def outcome_of(data: bytes, path: Path) -> Outcome:
-    """Load and cut a file as a user would, and compare."""
+    """Load, cut and tidy a file as a user would, and compare."""
     path.write_bytes(data)
     try:
         return Outcome(kind="right" if _is_right(path) else "wrong", detail="")
@@ -259,6 +260,7 @@ def _is_right(path: Path) -> bool:
     network = load(Source(model=str(path)))
     names = cutout.categories_of(network).names
     small, done = cutout.cut(network, names[: max(1, len(names) // 3)])
+    small = tidy(small)
     values = np.random.default_rng(0)
     feeds = {
         spec.name: values.standard_normal(spec.shape).astype(spec.dtype) for spec in network.inputs

@@ -243,6 +243,31 @@ def _zoo(data: dict[str, Any]) -> str:
     return f"{_table(title, list(COLUMNS), lines(data))}\n\n{summary(data)}"
 
 
+def _zoo_peers(data: dict[str, Any]) -> str:
+    models: dict[str, list[dict[str, Any]]] = {}
+    for row in data["rows"]:
+        models.setdefault(row["model"], []).append(row)
+    ways = list(dict.fromkeys(row["way"] for row in data["rows"]))
+    rows = [[model, *map(_way_told, own)] for model, own in models.items()]
+    right = {way: sum(r["right"] for r in data["rows"] if r["way"] == way) for way in ways}
+    handled = {way: sum(r["handled"] for r in data["rows"] if r["way"] == way) for way in ways}
+    told = "; ".join(f"{way}: an answer for {handled[way]}, right for {right[way]}" for way in ways)
+    lists, every = data["settings"]["keep_lists"], data["settings"]["every"]
+    which = "every model" if every == 1 else f"one model in {every}"
+    versions = ", ".join(f"{name} {version}" for name, version in data["peers"].items())
+    title = (
+        f"Three ways to take categories out of {which} of the zoo, {lists} keep-lists each: the "
+        "most parameters excluded, each by its own count"
+    )
+    return f"{_table(title, ['model', *ways], rows)}\n\nOf {len(rows)} models, {told}. {versions}."
+
+
+def _way_told(row: dict[str, Any]) -> str:
+    if row["right"]:
+        return f"{100 * row['parameters_excluded']:.1f} %"
+    return f"{'wrong' if row['handled'] else 'no answer'}: {row['reason']}".replace("|", "/")
+
+
 def _mutation(data: dict[str, Any]) -> str:
     by_file: dict[str, list[dict[str, Any]]] = {}
     for row in data["rows"]:
@@ -275,14 +300,15 @@ def _scale(data: dict[str, Any]) -> str:
     rows = [
         [
             f"{row['nodes']:,}",
-            f"{row['cut_s']:.2f}",
-            f"{1e6 * row['cut_s'] / row['nodes']:.0f}",
+            f"{row['nodes_left']:,}",
+            f"{row['cut_cpu_s']:.2f}",
+            f"{1e6 * row['cut_cpu_s'] / row['nodes']:.0f}",
             f"{row['peak_bytes'] / 2**30:.2f}",
         ]
         for row in data["rows"]
     ]
-    columns = ["nodes", "cut, s", "us a node", "peak memory, GiB"]
-    return _table("Demand, narrow and cost, by size of the graph", columns, rows) + taken_on(data)
+    columns = ["nodes", "nodes left", "cut, CPU s", "us a node", "peak memory, GiB"]
+    return _table("Demand, narrow and cost, by size of the graph", columns, rows)
 
 
 TABLES = {
@@ -291,6 +317,7 @@ TABLES = {
     "latency": _latency,
     "exactness": _exactness,
     "zoo": _zoo,
+    "zoo_peers": _zoo_peers,
     "scale": _scale,
     "mutation": _mutation,
     "hostile": _hostile,

@@ -23,7 +23,8 @@ class Architecture:
     """A model of transformers: class names without ``Config``, settings, and where categories lie.
 
     ``backbone`` is the configuration of another one, by name. ``slots`` is what follows the
-    output's name in ``--slots``; ``output`` counts the outputs.
+    output's name in ``--slots``, of each output that has categories, and ``outputs`` what the
+    outputs are called, where they are not the scores and the boxes or masks.
     """
 
     config: str
@@ -33,6 +34,7 @@ class Architecture:
     image: tuple[int, ...] = IMAGE
     takes: str = "pixel_values"
     slots: str = f"1:{CATEGORIES}"
+    outputs: tuple[str, ...] = ()
     family: str = "classifier"
     categories: int = CATEGORIES
 
@@ -52,6 +54,14 @@ DECODER = {
     "num_queries": 9,
     **{f"{side}_attention_heads": 2 for side in ("encoder", "decoder")},
     **{f"{side}_ffn_dim": 48 for side in ("encoder", "decoder")},
+}
+RT_DETR = {
+    **DECODER,
+    "encoder_hidden_dim": 32,
+    "encoder_in_channels": [24, 32, 48],
+    "decoder_in_channels": [32, 32, 32],
+    "hidden_expansion": 0.5,
+    "num_denoising": 0,
 }
 SPEECH = {
     "hidden_size": 32,
@@ -85,13 +95,14 @@ BACKBONES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def _detector(config: str, backbone: str, **settings: Any) -> Architecture:
-    slots = settings.pop("slots", f"2:{CATEGORIES}+1")
+    slots, outputs = settings.pop("slots", f"2:{CATEGORIES}+1"), settings.pop("outputs", ())
     return Architecture(
         config=config,
         task=settings.pop("task", "ObjectDetection"),
         settings=settings,
         backbone=backbone,
         slots=slots,
+        outputs=outputs,
         family="detector",
     )
 
@@ -280,16 +291,13 @@ TABLE: dict[str, Architecture] = {
     "detr": _detector("Detr", "resnet", **DECODER),
     "conditional_detr": _detector("ConditionalDetr", "resnet", **DECODER, slots=f"2:{CATEGORIES}"),
     "table_transformer": _detector("TableTransformer", "resnet", **DECODER),
-    "rt_detr": _detector(
+    "rt_detr": _detector("RTDetr", "rt_resnet", **RT_DETR, slots=f"2:{CATEGORIES}"),
+    "rt_detr_layers": _detector(
         "RTDetr",
         "rt_resnet",
-        **DECODER,
-        encoder_hidden_dim=32,
-        encoder_in_channels=[24, 32, 48],
-        decoder_in_channels=[32, 32, 32],
-        hidden_expansion=0.5,
-        num_denoising=0,
-        slots=f"2:{CATEGORIES}",
+        **RT_DETR,
+        outputs=("logits", "intermediate_logits", "enc_outputs_class", "pred_boxes"),
+        slots=f"2:{CATEGORIES} 3:{CATEGORIES} 2:{CATEGORIES}",
     ),
     "maskformer": _detector(
         "MaskFormer",
@@ -339,10 +347,10 @@ def built(one: Architecture) -> Any:
     network = getattr(transformers, f"{one.config}For{one.task}")(config)
     if one.backbone == "swin":
         network.set_attn_implementation("eager")
-    return settled(_of_one_image(network, one.takes), one.image)
+    return settled(_of_one_image(network, one.takes, one.outputs), one.image)
 
 
-def _of_one_image(network: Any, takes: str) -> Any:
+def _of_one_image(network: Any, takes: str, outputs: tuple[str, ...]) -> Any:
     import torch
 
     class OneImage(torch.nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
@@ -352,6 +360,8 @@ def _of_one_image(network: Any, takes: str) -> Any:
 
         def forward(self, image: Any) -> Any:
             found = self.network(**{takes: image})
+            if outputs:
+                return tuple(found[name] for name in outputs)
             if hasattr(found, "class_queries_logits"):
                 return found.class_queries_logits, found.masks_queries_logits
             boxes = getattr(found, "pred_boxes", None)

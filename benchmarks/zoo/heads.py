@@ -17,12 +17,13 @@ CATEGORIES = 12
 IMAGE = (1, 3, 64, 64)
 WIDTHS = (16, 24, 32)  # of the three scales, strides 8, 16 and 32
 ANCHORS = 3
+PARENTS = 3  # the other categories are their leaves
 BINS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A factory of the whole network, and where its categories lie."""
+    """A factory of the whole network, and where each output with categories has them."""
 
     build: Callable[[], Any]
     slots: str
@@ -74,7 +75,7 @@ def _network(heads: Any, finish: Callable[[Any, Any], Any]) -> Any:
     return Network()
 
 
-def yolo_v5() -> Any:
+def _yolo_v5() -> Any:
     """Anchors times (box, objectness, categories) in one convolution, decoded in the graph."""
     import torch
     from torch import nn
@@ -92,7 +93,7 @@ def yolo_v5() -> Any:
     return _network([nn.Conv2d(c, ANCHORS * (5 + CATEGORIES), 1) for c in WIDTHS], decode)
 
 
-def yolo_v8() -> Any:
+def _yolo_v8() -> Any:
     """A branch for boxes, as a distribution over bins, beside one for categories."""
     import torch
     from torch import nn
@@ -117,7 +118,7 @@ def yolo_v8() -> Any:
     return _network([Scale(c) for c in WIDTHS], decode)
 
 
-def ssd() -> Any:
+def _ssd() -> Any:
     """Categories and background through a softmax for each anchor, beside the boxes."""
     import torch
     from torch import nn
@@ -141,7 +142,7 @@ def ssd() -> Any:
     return _network([Scale(c) for c in WIDTHS], decode)
 
 
-def retinanet() -> Any:
+def _retinanet() -> Any:
     """One head shared by all scales, a sigmoid for each anchor and category."""
     import torch
     from torch import nn
@@ -168,7 +169,7 @@ def retinanet() -> Any:
     return _network([Shared()], lambda heads, scales: heads[0](scales))
 
 
-def centernet() -> Any:
+def _centernet() -> Any:
     """A heat map for each category, of which a pooling keeps the peaks; size and offset beside."""
     from torch import nn
     from torch.nn import functional
@@ -187,7 +188,7 @@ def centernet() -> Any:
     return _network([head(CATEGORIES), head(2), head(2)], decode)
 
 
-def nanodet() -> Any:
+def _nanodet() -> Any:
     """Categories and box bins in one convolution, depthwise layers before it, all scales joined."""
     import torch
     from torch import nn
@@ -205,7 +206,7 @@ def nanodet() -> Any:
     return _network([head(c) for c in WIDTHS], decode)
 
 
-def yolact() -> Any:
+def _yolact() -> Any:
     """Scores, boxes and coefficients of mask prototypes, which are no category's."""
     import torch
     from torch import nn
@@ -224,7 +225,7 @@ def yolact() -> Any:
     return _network([nn.Conv2d(WIDTHS[0], width, 3, padding=1) for width in widths], decode)
 
 
-def crnn() -> Any:
+def _crnn() -> Any:
     """Columns of features through a recurrent layer; a blank and a category for each step."""
     from torch import nn
 
@@ -244,7 +245,7 @@ def crnn() -> Any:
     return Network()
 
 
-def unet() -> Any:
+def _unet() -> Any:
     """A score for each category and pixel, from two resolutions joined."""
     import torch
     from torch import nn
@@ -258,14 +259,46 @@ def unet() -> Any:
     return _network([_conv(WIDTHS[0] + WIDTHS[1], 16), up], decode)
 
 
+def _pspnet() -> Any:
+    """A main and an auxiliary segmentation, each with every category."""
+    from torch import nn
+
+    def decode(heads: Any, scales: Any) -> Any:
+        main, auxiliary = heads
+        return main(scales[1]), auxiliary(scales[0])
+
+    sides = [
+        nn.Sequential(_conv(c, 16), nn.Conv2d(16, 1 + CATEGORIES, 1))
+        for c in (WIDTHS[1], WIDTHS[0])
+    ]
+    return _network(sides, decode)
+
+
+def _yolo9000() -> Any:
+    """Parents and their leaves: a softmax over siblings, multiplied along the path."""
+    import torch
+    from torch import nn
+
+    def decode(heads: Any, scales: Any) -> Any:
+        raw = heads[0](scales[0].mean((2, 3)))
+        parents, leaves = raw.split((PARENTS, CATEGORIES - PARENTS), 1)
+        parents = parents.sigmoid()
+        siblings = leaves.view(len(raw), PARENTS, -1).softmax(2)
+        return torch.cat((parents, (siblings * parents.unsqueeze(2)).flatten(1)), 1)
+
+    return _network([nn.Linear(WIDTHS[0], CATEGORIES)], decode)
+
+
 HEADS: dict[str, Head] = {
-    "yolo_v5": Head(build=yolo_v5, slots=f"2:5+{CATEGORIES}"),
-    "yolo_v8": Head(build=yolo_v8, slots=f"1:4+{CATEGORIES}"),
-    "ssd": Head(build=ssd, slots=f"2:1+{CATEGORIES}"),
-    "retinanet": Head(build=retinanet, slots=f"2:{CATEGORIES}"),
-    "centernet": Head(build=centernet, slots=f"1:{CATEGORIES}"),
-    "nanodet": Head(build=nanodet, slots=f"2:{CATEGORIES}c+{4 * BINS}"),
-    "yolact": Head(build=yolact, slots=f"2:1+{CATEGORIES}"),
-    "crnn": Head(build=crnn, slots=f"2:1+{CATEGORIES}", image=(1, 1, 32, 96), family="recogniser"),
-    "unet": Head(build=unet, slots=f"1:1+{CATEGORIES}", family="segmenter"),
+    "yolo_v5": Head(build=_yolo_v5, slots=f"2:5+{CATEGORIES}"),
+    "yolo_v8": Head(build=_yolo_v8, slots=f"1:4+{CATEGORIES}"),
+    "ssd": Head(build=_ssd, slots=f"2:1+{CATEGORIES}"),
+    "retinanet": Head(build=_retinanet, slots=f"2:{CATEGORIES}"),
+    "centernet": Head(build=_centernet, slots=f"1:{CATEGORIES}"),
+    "nanodet": Head(build=_nanodet, slots=f"2:{CATEGORIES}c+{4 * BINS}"),
+    "yolact": Head(build=_yolact, slots=f"2:1+{CATEGORIES}"),
+    "crnn": Head(build=_crnn, slots=f"2:1+{CATEGORIES}", image=(1, 1, 32, 96), family="recogniser"),
+    "unet": Head(build=_unet, slots=f"1:1+{CATEGORIES}", family="segmenter"),
+    "pspnet": Head(build=_pspnet, slots=f"1:1+{CATEGORIES} 1:1+{CATEGORIES}", family="segmenter"),
+    "yolo9000": Head(build=_yolo9000, slots=f"1:{CATEGORIES}", family="classifier"),
 }

@@ -25,7 +25,7 @@ def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict
     network = subject.network()
     full, feeds = tidy(network), _random_feeds(network)
     whole = {on: _outputs(network, feeds, optimised=on) for on in (False, True)}
-    rows, missed = [], []
+    rows, left = [], []
     searched = SEARCHED if cost(full).macs <= MOST_SEARCHED_MACS else 0
     for number, keep in enumerate(_lists(categories_of(network).names, keep_lists)):
         small, done = cut(network, keep)
@@ -36,7 +36,7 @@ def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict
         small = tidy(small)
         rows.append(_row(subject.name, done, errors, cost(full), cost(small)))
         if number < searched:
-            missed += leftovers(small)
+            left.append(leftovers(small))
     model = {
         "model": subject.name,
         "source": subject.source,
@@ -49,7 +49,8 @@ def judged(subject: Subject, keep_lists: int) -> tuple[dict[str, Any], list[dict
         "keep_lists": len(rows),
         "exact": sum(row["exact"] for row in rows),
         "searched": min(searched, len(rows)),
-        "missed": sorted(set(missed)),
+        "missed": sorted({name for one in left for name in one.missed}),
+        "idle": sorted({name for one in left for name in one.idle}),
     }
     return model, rows
 

@@ -1,70 +1,142 @@
 """What a cut should have removed and did not, found without edgecut's rules: by brute force.
 
-Every channel that a convolution or a matrix product gives is scaled by 0, by -1 and by 1000, while
-the network runs on random input. Where none of it changes any output, nothing reads the channel,
-and it need not be there.
+Behind every node that gives channels, a convolution or a matrix product, each channel is made
+another one: scaled by 0, by -1 and by 1000, while the network runs on random inputs, faint and
+strong, even and tinted. What no output shows is tried again while all the other channels hold
+anything at all: random factors and random shifts, of several sizes, that no image need ever cause.
+
+- Shown on an input: the channel is needed.
+- Shown among other values alone: ``idle``. It is read, but on these inputs it is multiplied with
+  zero or outweighed (rectifiers that are off, a point outside of the image). Another input may need
+  it, so a cut has to keep it.
+- Shown never: ``missed``. Nothing reads the channel, whatever the network computes; it need not be
+  there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecut.network import Network
 
 AXES = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": -1}
 SCALES = (0.0, -1.0, 1000.0)
-INPUTS = 6
+STRENGTHS = (1.0, 0.1, 10.0, 100.0)  # of the inputs,
+INPUTS = 10  # so many of each
+TINT = 3  # standard deviations of the noise
+SHIFTS = (0.1, 1.0, 10.0)  # of the other channels,
+STIRRED = 6  # states of the network with each
+
+Feeds = dict[str, NDArray[np.float32]]
 
 
-def leftovers(network: Network) -> list[str]:
-    """``NODE[channel]`` of every channel that no output shows, on any of some random inputs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """``NODE[channel]`` of channels that no random input shows; see above."""
+
+    missed: list[str]
+    idle: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Handle:
+    """Inputs of the network through which the channels behind a node are changed."""
+
+    node: str
+    scale: str
+    shift: str
+    shape: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return max(self.shape)
+
+
+def leftovers(network: Network) -> Leftovers:
+    """The channels that no output shows, on any of some random inputs."""
     model = network.to_proto()
-    masks = list(_with_masks(model))
+    handles = list(_with_handles(model))
     session = _session(model)
+    inputs = list(_inputs(network))
+    plain = _Shown(session, inputs)
+    among_others = _Shown(session, list(_stirred(inputs[:STIRRED], handles)))
+    hidden = [
+        (handle, channel)
+        for handle in handles
+        for channel in range(handle.count)
+        if not plain.by(handle, channel)
+    ]
+    read = {place for place in hidden if among_others.by(*place)}
+    return Leftovers(
+        missed=[f"{h.node}[{channel}]" for h, channel in hidden if (h, channel) not in read],
+        idle=[f"{h.node}[{channel}]" for h, channel in hidden if (h, channel) in read],
+    )
+
+
+class _Shown:
+    """Whether an output changes with a channel, on any of some feeds."""
+
+    def __init__(self, session: Any, feeds: Sequence[Feeds]) -> None:
+        self.session = session
+        self.expected = [(feed, session.run(None, feed)) for feed in feeds]
+
+    def by(self, handle: _Handle, channel: int) -> bool:
+        place = np.unravel_index(channel, handle.shape)
+        for feed, expected in self.expected:
+            held = {
+                handle.scale: feed.get(handle.scale, np.ones(handle.shape, np.float32)),
+                handle.shift: feed.get(handle.shift, np.zeros(handle.shape, np.float32)),
+            }
+            for scale in SCALES:
+                other = {name: array.copy() for name, array in held.items()}
+                for array in other.values():
+                    array[place] *= scale
+                got = self.session.run(None, {**feed, **other})
+                if not all(map(_same, got, expected)):
+                    return True
+        return False
+
+
+def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return np.array_equal(a, b, equal_nan=True)
+
+
+def _inputs(network: Network) -> Iterator[Feeds]:
+    """Noise of every strength; every other one is tinted: each channel has a mean of its own."""
     random = np.random.default_rng(0)
-    feeds = [
-        {s.name: random.standard_normal(s.shape).astype(np.float32) for s in network.inputs}
-        for _ in range(INPUTS)
-    ]
-    plain = [session.run(None, feed) for feed in feeds]
-    return [
-        f"{node}[{channel}]"
-        for node, mask, shape in masks
-        for channel in range(max(shape))
-        if not _shows(session, feeds, plain, mask, shape, channel)
-    ]
+
+    def drawn(shape: tuple[int, ...], tint: int) -> NDArray[np.float32]:
+        means = random.standard_normal((*shape[:2], *(1 for _ in shape[2:])))
+        return (random.standard_normal(shape) + tint * means).astype(np.float32)
+
+    for strength in STRENGTHS:
+        for number in range(INPUTS):
+            tint = TINT if number % 2 else 0
+            yield {s.name: np.float32(strength) * drawn(s.shape, tint) for s in network.inputs}
 
 
-def _shows(
-    session: Any,
-    feeds: list[dict[str, np.ndarray]],
-    plain: list[list[np.ndarray]],
-    mask: str,
-    shape: tuple[int, ...],
-    channel: int,
-) -> bool:
-    for scale in SCALES:
-        values = np.ones(max(shape), np.float32)
-        values[channel] = scale
-        for feed, expected in zip(feeds, plain, strict=True):
-            got = session.run(None, {**feed, mask: values.reshape(shape)})
-            if any(
-                not np.array_equal(a, b, equal_nan=True) for a, b in zip(got, expected, strict=True)
-            ):
-                return True
-    return False
+def _stirred(inputs: Sequence[Feeds], handles: Sequence[_Handle]) -> Iterator[Feeds]:
+    """The inputs, each with every channel of the network scaled and shifted at random."""
+    random = np.random.default_rng(1)
+    for size in SHIFTS:
+        for feed in inputs:
+            state = dict(feed)
+            for handle in handles:
+                state[handle.scale] = random.standard_normal(handle.shape).astype(np.float32)
+                shift = size * random.standard_normal(handle.shape)
+                state[handle.shift] = shift.astype(np.float32)
+            yield state
 
 
-def _with_masks(model: onnx.ModelProto) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """Put a product with a mask, by default ones, behind every node that has channels.
-
-    Gives the node's name, the mask's, and its shape.
-    """
+def _with_handles(model: onnx.ModelProto) -> Iterator[_Handle]:
+    """Put a product and a sum, by default with ones and zeros, behind every node with channels."""
     graph = model.graph
     known = {v.name: v for v in (*graph.value_info, *graph.output)}
     nodes = []
@@ -79,12 +151,19 @@ def _with_masks(model: onnx.ModelProto) -> Iterator[tuple[str, str, tuple[int, .
             continue  # its columns are places as often as channels
         shape = [1] * len(sizes)
         shape[axis] = sizes[axis]
-        mask, plain, name = f"{node.output[0]}/mask", f"{node.output[0]}/plain", node.output[0]
-        node.output[0] = plain
-        graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), mask))
-        graph.input.append(helper.make_tensor_value_info(mask, TensorProto.FLOAT, shape))
-        nodes.append(helper.make_node("Mul", [plain, mask], [name], name=f"{node.name}/mask"))
-        yield node.name, mask, tuple(shape)
+        name = node.output[0]
+        own = {part: f"{name}/{part}" for part in ("plain", "scaled", "scale", "shift")}
+        node.output[0] = own["plain"]
+        for part, default in (("scale", np.ones), ("shift", np.zeros)):
+            array = default(shape, np.float32)
+            graph.initializer.append(numpy_helper.from_array(array, own[part]))
+            graph.input.append(helper.make_tensor_value_info(own[part], TensorProto.FLOAT, shape))
+        for op_type, inputs, output in (
+            ("Mul", [own["plain"], own["scale"]], own["scaled"]),
+            ("Add", [own["scaled"], own["shift"]], name),
+        ):
+            nodes.append(helper.make_node(op_type, inputs, [output], name=f"{output}/{op_type}"))
+        yield _Handle(node=node.name, scale=own["scale"], shift=own["shift"], shape=tuple(shape))
     del graph.node[:]
     graph.node.extend(nodes)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from benchmarks.models import SHARED, SUBJECTS, everyday
 from benchmarks.zoo.architectures import TABLE
@@ -19,12 +21,16 @@ REAL = {"yolox_nano": "detector", "fastestdet": "detector", "efficientnet_lite0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A model of the zoo: who wrote it (``source``), what it is, and how to load it."""
+    """A model of the zoo: who wrote it (``source``), what it is, and how to load it.
+
+    ``module`` builds it as an ``nn.Module`` of one image, where it comes from one.
+    """
 
     name: str
     source: str
     family: str
     network: Callable[[], Network]
+    module: Callable[[], Any] | None = None
 
 
 def missing() -> list[str]:
@@ -36,15 +42,23 @@ def subjects() -> Iterator[Subject]:
     """All of them; real weights last, where they are at hand."""
     for name, one in TABLE.items():
         network = _exported("architectures", name, one.image, one.slots, one.categories)
-        yield Subject(name=name, source="transformers", family=one.family, network=network)
+        module = _built("architectures", name)
+        yield Subject(
+            name=name, source="transformers", family=one.family, network=network, module=module
+        )
     for name, head in HEADS.items():
         network = _exported("heads", name, head.image, head.slots, CATEGORIES)
-        yield Subject(name=name, source="heads", family=head.family, network=network)
+        module = _built("heads", name)
+        yield Subject(name=name, source="heads", family=head.family, network=network, module=module)
     yield Subject(name="everyday", source="trained", family="nested", network=everyday().network)
     if SHARED.exists():
         for name, family in REAL.items():
             network = SUBJECTS[name]().network
             yield Subject(name=name, source="trained", family=family, network=network)
+
+
+def _built(module: str, name: str) -> Callable[[], Any]:
+    return lambda: getattr(import_module(f"benchmarks.zoo.{module}"), name)()
 
 
 def _exported(
@@ -55,7 +69,8 @@ def _exported(
             warnings.simplefilter("ignore")  # the exporter's and the models' own
             network = load_torch(f"benchmarks.zoo.{module}:{name}", input_shape=image)
         names = [f"category {i}" for i in range(count)]
-        output = network.outputs[0].name
-        return with_categories(network, names, source="zoo", slots=f"{output}:{slots}")
+        where = zip(network.outputs, slots.split(), strict=False)  # of those that have categories
+        given = ",".join(f"{output.name}:{place}" for output, place in where)
+        return with_categories(network, names, source="zoo", slots=given)
 
     return load

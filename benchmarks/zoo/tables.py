@@ -8,8 +8,9 @@ from typing import Any
 Row = Mapping[str, Any]
 COLUMNS = (
     *("model", "what", "nodes", "exact", "largest error", "parameters excluded", "MACs excluded"),
-    *("missed", "kept whole before"),
+    *("missed", "idle", "kept whole before"),
 )
+KINDS = ("missed", "idle")  # of channels that no input shows, see leftovers.py
 
 
 def lines(results: Mapping[str, Any]) -> list[list[str]]:
@@ -45,6 +46,6 @@ def _line(model: Row, rows: Sequence[Row]) -> list[str]:
         f"{max(row['max_relative_error'] for row in rows):.0e}",
         best("parameters_excluded"),
         best("macs_excluded"),
-        str(len(model["missed"])) if model["searched"] else "not searched",
+        *(str(len(model[kind])) if model["searched"] else "not searched" for kind in KINDS),
         "; ".join(dict.fromkeys(reason for row in rows for reason in row["refusals"])),
     ]

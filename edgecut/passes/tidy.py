@@ -9,6 +9,7 @@ from edgecut import contained
 from edgecut.aside import large_of_products
 from edgecut.errors import EdgecutError
 from edgecut.network import to_model
+from edgecut.passes.constant_channels import constant_channels
 
 if TYPE_CHECKING:
     from edgecut.network import Network
@@ -28,7 +29,7 @@ def tidy(network: Network) -> Network:
     asked, data = {"name": network.name}, outline.SerializeToString()
     _, tidied = contained.call(f"{__name__}:simplified", asked, data, what=network.name)
     model = to_model(onnx.ModelProto.FromString(tidied), apart)
-    return network.evolve(model, "tidy")
+    return constant_channels(network.evolve(model, "tidy"))
 
 
 def simplified(asked: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

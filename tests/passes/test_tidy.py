@@ -44,6 +44,42 @@ def test_tidying_again_changes_nothing() -> None:
     assert tidy(once).to_bytes() == once.to_bytes() == tidy(example()).to_bytes()
 
 
+def test_what_is_computed_twice_or_for_nobody_goes() -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("Conv", ["x", "w"], ["twin"]),
+        node("Relu", ["a"], ["b"]),
+        node("Relu", ["twin"], ["c"]),
+        node("Sigmoid", ["c"], ["dead"]),
+        node("Conv", ["b", "v"], ["d"]),
+        node("Conv", ["c", "v"], ["e"]),
+        node("Add", ["d", "e"], ["y"]),
+    ]
+    weights = {"w": conv_weights(4, 3, 1, 1), "v": conv_weights(2, 4, 1, 1)}
+    full = network_of(nodes, inputs={"x": (1, 3, 4, 4)}, outputs=["y"], weights=weights)
+    small = tidy(full)
+    assert [n.op_type for n in small.model.graph] == ["Conv", "Relu", "Conv", "Add"]
+    feeds = random_inputs(full)
+    np.testing.assert_allclose(run(small, feeds)["y"], run(full, feeds)["y"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_filter_that_a_normalisation_scales_by_zero_goes() -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]),
+        node("BatchNormalization", ["a", "scale", "q", "q", "r"], ["b"]),
+        node("HardSwish", ["b"], ["c"]),
+        node("Conv", ["c", "v"], ["y"]),
+    ]
+    weights = {"w": conv_weights(4, 3, 3, 3), "v": conv_weights(2, 4, 1, 1)}
+    weights |= {"scale": np.array([1, 0, 2, 0], np.float32), "r": np.ones(4, np.float32)}
+    weights["q"] = np.linspace(1, 2, 4).astype(np.float32)
+    full = network_of(nodes, inputs={"x": (1, 3, 6, 6)}, outputs=["y"], weights=weights)
+    small = tidy(full)
+    assert [v.shape.numpy()[1] for n in small.model.graph for v in n.outputs] == [2, 2, 2]  # type: ignore[union-attr]
+    feeds = random_inputs(full)
+    np.testing.assert_allclose(run(small, feeds)["y"], run(full, feeds)["y"], rtol=1e-4, atol=1e-5)
+
+
 def custom() -> Network:
     from edgecut.loaders.onnx_file import from_proto
 

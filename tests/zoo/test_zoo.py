@@ -22,6 +22,18 @@ def heads() -> list[object]:
     return [subject for subject in subjects() if subject.name in FAMILIES]
 
 
+def test_a_head_is_settled_and_always_the_same() -> None:
+    torch = pytest.importorskip("torch", reason="needs the package torch, which is not here")
+    from benchmarks.zoo import heads as built
+
+    first, second = built.ssd(), built.ssd()
+    assert not first.training
+    norms = [m for m in first.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms and all(m.running_mean.abs().max() > 0 for m in norms)
+    states = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in states)
+
+
 @pytest.fixture(scope="module")
 def results() -> dict[str, object]:
     judged = [judging.judged(subject, 2) for subject in heads()]  # type: ignore[arg-type]
@@ -61,7 +73,27 @@ def half_read() -> Network:
 
 
 def test_what_is_left_over_is_found() -> None:
-    assert leftovers(half_read()) == ["stem[3]", "stem[4]", "stem[5]"]
+    found = leftovers(half_read())
+    assert found.missed == ["stem[3]", "stem[4]", "stem[5]"] and not found.idle
+
+
+def switched_off(bias: float) -> Network:
+    """A convolution and a rectified switch for each of its channels; one switch has that bias."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="stem"),
+        helper.make_node("Conv", ["x", "v", "bias"], ["b"], name="switch"),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Mul", ["a", "c"], ["y"]),
+    ]
+    weights = {"w": conv_weights(3, 3, 1, 1), "v": conv_weights(3, 3, 1, 1, seed=1)}
+    weights["bias"] = np.array([0, bias, 0], np.float32)
+    return network_of(nodes, inputs={"x": (1, 3, 4, 4)}, outputs=["y"], weights=weights)
+
+
+@pytest.mark.parametrize(("bias", "idle"), [(-1e9, ["stem[1]"]), (-30.0, [])])
+def test_a_channel_that_is_off_on_these_inputs_alone_is_idle(bias: float, idle: list[str]) -> None:
+    found = leftovers(switched_off(bias))
+    assert not found.missed and found.idle == idle
 
 
 def test_a_cut_that_gives_other_numbers_is_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
