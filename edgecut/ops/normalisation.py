@@ -10,7 +10,7 @@ import numpy as np
 from edgecut.ops.convolution import members
 from edgecut.ops.elementwise import aligned
 from edgecut.ops.region import Indices, Region, indices
-from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of, sole
+from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, Unsupported, attribute, shape_of, sole
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -26,6 +26,8 @@ class BatchNormalization(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
+        if attribute(node, "training_mode", 0):
+            raise Unsupported("it is still in training, and normalises by all that it is given")
         per_channel = Region((out.axis(1),))
         return Flow(inputs=(out, *(per_channel,) * 4), outputs=(out,))
 
