@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from onnx import helper
 
 from edgecut import cutout
@@ -16,7 +16,7 @@ from edgecut.network import Network
 from edgecut.ops.region import Region
 from edgecut.passes.narrow import narrow
 from tests.graphs import conv_weights, network_of, random_inputs, run
-from tests.strategies import NAMES, keep_lists, networks
+from tests.strategies import NAMES, bounded, keep_lists, networks
 
 IMAGE = {"x": (1, 6, 4, 4)}
 node = helper.make_node
@@ -275,7 +275,7 @@ def test_what_selects_nothing_stays_as_it_is() -> None:
 
 
 @given(network=networks(gaps=True, most_steps=6), keep=keep_lists)
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@bounded(200)
 def test_a_cut_is_exact_or_leaves_no_slot_and_says_so(network: Network, keep: list[str]) -> None:
     assert network.categories is not None
     kept = [NAMES.index(name) for name in keep]
