@@ -1,9 +1,13 @@
 """Do the tests notice a rule that is wrong? Each rule is broken on purpose, in one place at a time.
 
-A mutant is the package with one change in the code of the cut: another index or axis, a union that
-is forgotten, two inputs that have changed places, a condition the other way round. The tests of
-the cut run on it, in a copy of the repository, and one of them must fail. Mutants that no test
-could notice, since they give the same results, are listed in ``equivalent.toml`` with the reason.
+A mutant is a module with one change in the code of the cut: another index or axis, a union that is
+forgotten, two inputs that have changed places, a condition the other way round. The tests of the
+cut run on each of them, and one must fail. Mutants that no test could notice, since they give the
+same results, are listed in ``equivalent.toml`` with the reason.
+
+The tests are collected once. Each mutant gets a fork of that process, in which the code of its
+module is replaced. There all tests run that call the broken function where nothing is broken, first
+the one that noticed the mutant the last time, then those that noticed others of its module.
 """
 
 from __future__ import annotations
@@ -11,49 +15,43 @@ from __future__ import annotations
 import ast
 import copy
 import json
-import multiprocessing
 import os
-import shutil
+import resource
 import signal
 import sys
 import tempfile
-import time
 import tomllib
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import cache_from_source
+from importlib import import_module
 from pathlib import Path
+from types import FrameType, FunctionType
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EQUIVALENT = REPOSITORY / "benchmarks" / "equivalent.toml"
 RESULT = REPOSITORY / "benchmarks" / "results" / "mutation.json"
 KEPT = REPOSITORY / "build" / "benchmarks" / "mutation.jsonl"
-COPIED = ("edgecut", "tests", "targets", "calibration", "benchmarks", "pyproject.toml")
 TESTS = (  # the quick ones first
     *("tests/ops/test_rules.py", "tests/ops/test_contract.py", "tests/test_demand.py"),
     *("tests/passes/test_narrow.py", "tests/test_cutout.py", "tests/ops/test_backend_cases.py"),
 )
 APART = ("examples", "macs")  # an example is no rule, and what is counted is not what is cut
 IN_NO_ORDER = ("op_types", "RULES")
-
-# What every child needs and none of them changes is imported once, by the server that forks them.
-PRELOADED = (
-    *("numpy.random", "onnx.inliner", "onnx_ir.passes.common", "onnxruntime"),
-    *("hypothesis", "pytest"),
-)
-SERVER = multiprocessing.get_context("forkserver")
+FUZZ = "0.3"  # of the random networks of ``make test``, and the same ones every time
 MOST_BYTES = 8 * 2**30
-LONGEST_S = 180  # of processor time; all tests take a quarter where nothing is broken
+LONGEST_S = 120  # of processor time; all tests take a quarter where nothing is broken
 
-# How the tests end: all passed; one failed; they do not even import what is broken, and none ran;
-# one never ended; or one brought the process down, as a runtime does that divides by no groups. All
-# else, such as a process that was killed for its memory, says nothing of the tests.
-PASSED, FAILED, NOT_COLLECTED, NO_END = 0, 1, 2, -signal.SIGXCPU
-FAULTS = [-fault for fault in (signal.SIGFPE, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)]
-
+# How a fork ends: all tests passed; one failed; one never ended; or one brought the process down,
+# as a runtime does that divides by no groups. All else, such as a process that was killed for its
+# memory, says nothing of the tests.
+PASSED, FAILED, UNKNOWN = 0, 1, 2
+FAULTS = [
+    -fault
+    for fault in (*(signal.SIGXCPU, signal.SIGFPE, signal.SIGSEGV), signal.SIGABRT, signal.SIGBUS)
+]
 
 Name = tuple[str, str, str, str]
 
@@ -76,48 +74,220 @@ class Mutant:
         return self.path, self.within, self.before, self.after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """A copy of the repository in which these tests pass."""
-
-    folder: Path
-    tests: Sequence[str]
-
-
 def run(*, files: Sequence[str], every: int, jobs: int) -> dict[str, Any]:
     """Rows ``{path, line, within, change, before, after, noticed, by, equivalent}``.
 
     ``by`` is the test that failed, ``equivalent`` the reason why none could. The rows are kept in
-    ``build/benchmarks/mutation.jsonl`` as they come; the next run tries those tests first.
+    ``build/benchmarks/mutation.jsonl`` as they come.
 
     Args:
         files: the modules that are broken, from the repository's root; ``*`` stands for any.
         every: of all mutants, one of so many is tried.
         jobs: how many are tried side by side.
     """
+    from onnx.backend.test.case.node import collect_testcases
+
     paths = [path for pattern in files for path in sorted(REPOSITORY.glob(pattern))]
     found = [one for path in paths for one in mutants(path)][::every]
-    known = _known()
-    excused = equivalents()
+    known, excused = _known(), equivalents()
+    rows: dict[Name, dict[str, Any]] = {}
     KEPT.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="edgecut-") as name, KEPT.open("a") as rows:
-        whole = unbroken(Path(name) / "whole")
+    with KEPT.open("a") as kept:
 
-        def row(mutant: Mutant) -> dict[str, Any]:
-            t = time.time()
-            by = noticed_by(mutant, whole, first=_likely(mutant, known))
-            told = {key: value for key, value in asdict(mutant).items() if key != "text"}
-            told["s"] = round(time.time() - t, 1)
-            told |= {"noticed": by is not None, "by": by}
-            told |= {"equivalent": excused.get(mutant.name)}
-            known.append(told)
-            print(json.dumps(told), file=rows, flush=True)
-            if by is None:
+        def tell(mutant: Mutant, by: str | None) -> None:
+            row = {key: value for key, value in asdict(mutant).items() if key != "text"}
+            row |= {"noticed": by is not None, "by": by, "equivalent": excused.get(mutant.name)}
+            rows[mutant.name] = row
+            known.append(row)
+            print(json.dumps(row), file=kept, flush=True)
+            if by is None and not row["equivalent"]:
                 print(f"  MISSED {mutant.path}:{mutant.line}: {mutant.after}", file=sys.stderr)
-            return told
 
-        with ThreadPoolExecutor(jobs) as pool:
-            return {"schema": "edgecut.mutation/2", "rows": list(pool.map(row, found))}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some of ONNX's cases overflow on purpose
+            collect_testcases()  # takes seconds, so the forks have them from here
+        noticed(found, tell, first=lambda mutant: _likely(mutant, known), jobs=jobs)
+    return {"schema": "edgecut.mutation/2", "rows": [rows[mutant.name] for mutant in found]}
+
+
+def noticed(
+    mutants: Sequence[Mutant],
+    tell: Callable[[Mutant, str | None], None],
+    *,
+    tests: Sequence[str] = TESTS,
+    first: Callable[[Mutant], Sequence[str]] = lambda mutant: (),
+    jobs: int = 1,
+) -> None:
+    """Tell for every mutant the test that fails on it, or None.
+
+    Args:
+        mutants: what is broken, one at a time.
+        tell: called with each result as it comes.
+        tests: what pytest is to collect, from the repository's root.
+        first: the tests that run before all others on a mutant.
+        jobs: how many mutants are tried side by side.
+
+    Raises:
+        RuntimeError: the tests fail where nothing is broken, so they could notice nothing; or they
+            end in a way of which nothing follows.
+    """
+    import hypothesis
+    import pytest
+
+    os.environ["EDGECUT_FUZZ"] = FUZZ
+    # The same examples every time, and no smaller one is looked for.
+    hypothesis.settings.register_profile(
+        "first", derandomize=True, database=None, phases=[hypothesis.Phase.generate]
+    )
+    hypothesis.settings.load_profile("first")
+    with tempfile.TemporaryDirectory(prefix="edgecut-") as folder:
+        forking = _Forking(Path(folder), mutants, tell, first, jobs)
+        options = ["-qq", "-s", "--tb=short", "-m", "not shared", f"--basetemp={folder}/tests"]
+        options += ["-p", "no:cacheprovider", "-p", "no:faulthandler"]
+        options += ["-W", "ignore:Module already imported"]  # by us
+        code = pytest.main([*(str(REPOSITORY / one) for one in tests), *options], plugins=[forking])
+    if code != PASSED:
+        raise RuntimeError(f"pytest ended with exit code {int(code)}, and says above why")
+
+
+@dataclass
+class _Forking:
+    """A plugin of pytest: what was collected runs once for each mutant, in a fork."""
+
+    folder: Path
+    mutants: Sequence[Mutant]
+    tell: Callable[[Mutant, str | None], None]
+    first: Callable[[Mutant], Sequence[str]]
+    jobs: int
+
+    @property
+    def calls(self) -> Path:
+        """Where it is written down which test calls which functions."""
+        return self.folder / "calls.json"
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        self._ended({self._forked(session.items, None): None})
+        running: dict[int, Mutant | None] = {}
+        for mutant in self.mutants:
+            if len(running) == self.jobs:
+                self._ended(running)
+            running[self._forked(session.items, mutant)] = mutant
+        while running:
+            self._ended(running)
+        return True
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._last().write_text(nodeid, encoding="utf-8")
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            with self._last().open("a", encoding="utf-8") as last:
+                print(f"\n{report.longreprtext}", file=last)
+            os._exit(FAILED)
+
+    def _last(self) -> Path:
+        """Where the tests of this process write down which of them ran last, and why it failed."""
+        return self.folder / str(os.getpid())
+
+    def _forked(self, items: Sequence[Any], mutant: Mutant | None) -> int:
+        """The process in which the tests run on a mutant, or on what is not broken."""
+        pid = os.fork()
+        if pid:
+            return pid
+        code = UNKNOWN
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+            resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_S, LONGEST_S + 1))
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            code = self._tested(items, mutant)
+        finally:
+            os._exit(code)
+
+    def _tested(self, items: Sequence[Any], mutant: Mutant | None) -> int:
+        if mutant is None:
+            self.calls.write_text(json.dumps(dict(map(_traced, items))), encoding="utf-8")
+            return PASSED
+        self._last().write_text("its import", encoding="utf-8")
+        try:
+            put_in_place(mutant)
+        except Exception:  # what cannot be imported fails every test
+            return FAILED
+        rank = {name: i for i, name in reversed([*enumerate(self.first(mutant))])}
+        calls = json.loads(self.calls.read_text(encoding="utf-8"))
+        place = f"{mutant.path}:{mutant.within}"
+        concerned = [i for i in items if place in calls[i.nodeid]] if mutant.within else items
+        for item in sorted(concerned, key=lambda item: rank.get(item.nodeid, len(rank))):
+            _protocol(item)
+        return PASSED
+
+    def _ended(self, running: dict[int, Mutant | None]) -> None:
+        """Wait for one of the processes, and tell what it found."""
+        pid, status = os.wait()
+        mutant, code = running.pop(pid), os.waitstatus_to_exitcode(status)
+        text = (self.folder / str(pid)).read_text(encoding="utf-8")
+        if mutant is None and code != PASSED:
+            raise RuntimeError(f"exit code {code} where nothing is broken: {text}")
+        if code not in (PASSED, FAILED, *FAULTS):
+            raise RuntimeError(f"exit code {code} on {mutant}: {text}")
+        if mutant is not None:
+            self.tell(mutant, None if code == PASSED else text.splitlines()[0])
+
+
+def _traced(item: Any) -> tuple[str, list[str]]:
+    """Run a test; its name, and the functions that it calls."""
+    called = set()
+
+    def note(frame: FrameType, event: str, arg: object) -> None:
+        if event == "call":
+            called.add((frame.f_code.co_filename, frame.f_code.co_qualname))
+
+    sys.setprofile(note)
+    _protocol(item)
+    sys.setprofile(None)
+    here = f"{REPOSITORY}/"
+    return item.nodeid, [
+        f"{path.removeprefix(here)}:{name.replace('<locals>.', '')}"
+        for path, name in called
+        if path.startswith(here)
+    ]
+
+
+def _protocol(item: Any) -> None:
+    # Nothing comes next as far as this one knows: its fixtures are torn down with it.
+    item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+
+
+def put_in_place(mutant: Mutant) -> None:
+    """Give every function of the mutant's module, and every number, what the mutant has."""
+    name = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    module = import_module(name)
+    assert module.__file__ == str(REPOSITORY / mutant.path), "another edgecut is installed"
+    fresh = {"__name__": name, "__file__": module.__file__}
+    exec(compile(mutant.text, str(module.__file__), "exec"), fresh)
+    _graft(vars(module), fresh, name)
+
+
+def _graft(old: Mapping[str, Any], new: Mapping[str, Any], module: str) -> None:
+    for name, value in new.items():
+        mine = old.get(name)
+        if isinstance(value, int) and isinstance(old, dict):
+            old[name] = value
+        if getattr(value, "__module__", None) != module:
+            continue
+        if isinstance(value, type) and isinstance(mine, type):
+            _graft(vars(mine), vars(value), module)
+        function, own = _function(value), _function(mine)
+        if function is not None and own is not None:
+            own.__code__, own.__defaults__ = function.__code__, function.__defaults__
+            own.__kwdefaults__ = function.__kwdefaults__
+
+
+def _function(value: Any) -> FunctionType | None:
+    """The function of a method, a static method or a property."""
+    inner = getattr(value, "fget", getattr(value, "__func__", value))
+    return inner if isinstance(inner, FunctionType) else None
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
@@ -125,13 +295,12 @@ def mutants(path: Path) -> Iterator[Mutant]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     plain = ast.unparse(tree).splitlines()
     apart = {id(node) for part in _apart(tree) for node in ast.walk(part)}
-    for place, node in enumerate(ast.walk(tree)):
+    for node in list(ast.walk(tree)):
         if id(node) in apart:
             continue
         for change, spoilt in _spoilt(node):
-            twin = copy.deepcopy(tree)
-            old = list(ast.walk(twin))[place]
-            text = ast.unparse(ast.fix_missing_locations(_Swap(old, spoilt).visit(twin)))
+            text = ast.unparse(ast.fix_missing_locations(_Swap(node, spoilt).visit(tree)))
+            _Swap(spoilt, node).visit(tree)
             changed = zip(plain, text.splitlines(), strict=True)
             before, after = next(pair for pair in changed if pair[0] != pair[1])
             line: int = node.lineno  # type: ignore[attr-defined]
@@ -159,45 +328,6 @@ def equivalents() -> dict[Name, str]:
     if gone := [name for name in reasons if name not in there]:
         raise RuntimeError(f"{EQUIVALENT.name} lists what is no mutant: {gone}")
     return reasons
-
-
-def unbroken(folder: Path, tests: Sequence[str] = TESTS) -> Copy:
-    """A new folder with a copy of the repository, compiled files and all, where the tests pass.
-
-    Raises:
-        RuntimeError: they do not, so they could notice nothing.
-    """
-    SERVER.set_forkserver_preload(list(PRELOADED))
-    folder.mkdir()
-    for part in COPIED:
-        _copy(REPOSITORY / part, folder / part)
-    if _ending(folder, tests) != PASSED:
-        raise RuntimeError(f"tests fail where nothing is broken:\n{_log(folder)}")
-    return Copy(folder=folder, tests=tests)
-
-
-def noticed_by(mutant: Mutant, whole: Copy, *, first: Sequence[str] = ()) -> str | None:
-    """The test that fails on the mutant, or None; one that never ends has noticed it, too.
-
-    Args:
-        mutant: what is broken.
-        whole: where nothing is.
-        first: the tests that run before all others.
-
-    Raises:
-        RuntimeError: the tests ended in another way, of which nothing follows.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgecut-") as name:
-        folder = Path(name) / "broken"
-        shutil.copytree(whole.folder, folder)
-        (folder / mutant.path).write_text(mutant.text, encoding="utf-8")
-        Path(cache_from_source(str(folder / mutant.path))).unlink(missing_ok=True)
-        code = _ending(folder, whole.tests, first)
-        if code in (FAILED, NOT_COLLECTED, NO_END, *FAULTS) and (folder / LAST).exists():
-            return (folder / LAST).read_text(encoding="utf-8")
-        if code != PASSED:
-            raise RuntimeError(f"exit code {code} on {mutant.name}:\n{_log(folder)}")
-    return None
 
 
 def _name(row: Mapping[str, str]) -> Name:
@@ -267,63 +397,6 @@ def _apart(tree: ast.Module) -> Iterator[ast.AST]:
                 yield part
 
 
-LAST, LOG = "last.txt", "log.txt"
-
-
-def _ending(folder: Path, tests: Sequence[str], first: Sequence[str] = ()) -> int | None:
-    """How pytest ends in a copy of the repository, in a process of its own."""
-    child = SERVER.Process(target=_test, args=(str(folder), tuple(tests), tuple(first)))
-    child.start()
-    child.join()
-    return child.exitcode
-
-
-def _test(folder: str, tests: Sequence[str], first: Sequence[str]) -> None:
-    """The child: run the tests of a copy, and exit as pytest does."""
-    import resource
-
-    import hypothesis
-    import pytest
-
-    os.chdir(folder)
-    sys.dont_write_bytecode = False
-    os.environ.pop("EDGECUT_FUZZ", None)  # the same random networks every time
-    log = os.open(LOG, os.O_WRONLY | os.O_CREAT)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_S, LONGEST_S + 1))
-    for name in list(sys.modules):
-        if name.partition(".")[0] in COPIED:
-            del sys.modules[name]
-    sys.path.insert(0, folder)
-    # The same examples every time, and no smaller one is looked for.
-    hypothesis.settings.register_profile(
-        "first", derandomize=True, database=None, phases=[hypothesis.Phase.generate]
-    )
-    hypothesis.settings.load_profile("first")
-    arguments = [*tests, "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
-    arguments += ["-p", "no:unraisableexception", "-W", "ignore:Module already imported"]
-    sys.exit(int(pytest.main(arguments, plugins=[_Ordered(first)])))
-
-
-class _Ordered:
-    """A plugin of pytest that runs some tests first, and writes down which one comes last."""
-
-    def __init__(self, first: Sequence[str]) -> None:
-        self.rank = {name: i for i, name in reversed([*enumerate(first)])}
-
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        items.sort(key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
-
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed:
-            Path(LAST).write_text(report.nodeid, encoding="utf-8")
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        Path(LAST).write_text(nodeid, encoding="utf-8")
-
-
 def _likely(mutant: Mutant, known: Sequence[dict[str, Any]]) -> list[str]:
     """The test that noticed this very mutant, then those that noticed others of its module."""
     found = [row for row in known if row["path"] == mutant.path and row["by"]]
@@ -346,14 +419,3 @@ def _within(tree: ast.Module, line: int) -> str:
     """The class and function that a line stands in."""
     named = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
     return ".".join(n.name for n in named if n.lineno <= line <= (n.end_lineno or 0))
-
-
-def _log(folder: Path) -> str:
-    return (folder / LOG).read_text(encoding="utf-8", errors="replace")[-4000:]
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "results"))
-    else:
-        shutil.copy(source, target)

@@ -51,6 +51,7 @@ RULES: tuple[OpRule, ...] = (
     pooling.Reduce(),
     pooling.ArgReduce(),
     quantised.Quantise(),
+    quantised.QLinearConv(),
     recurrent.Recurrent(),
     resize.Resize(),
     selection.Concat(),

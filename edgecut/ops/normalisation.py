@@ -113,7 +113,7 @@ class GroupNormalization(OpRule):
 class LayerNormalization(OpRule):
     """All axes from one on together; scale and bias have their shape, or broadcast to it."""
 
-    op_types = ("LayerNormalization",)
+    op_types = ("LayerNormalization", "RMSNormalization")
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, shape = sole(wanted), shape_of(node.inputs[0])
@@ -121,7 +121,7 @@ class LayerNormalization(OpRule):
         need = Region(tuple(out.axis(i) for i in range(first)))
         stopped = None
         if need.fitted(shape) != out.fitted(shape):
-            stopped = f"LayerNormalization couples all from axis {first} on"
+            stopped = f"{node.op_type} couples all from axis {first} on"
         rest = tuple(
             None if value is None else aligned(need, len(shape), shape_of(value))
             for value in node.inputs[1:]
@@ -139,6 +139,7 @@ class LayerNormalization(OpRule):
                 attributes={"axis": 1},
             ),
             Example(op_type="LayerNormalization", inputs=[x, _numbers(5, 6), _numbers(2, 1, 6)]),
+            Example(op_type="RMSNormalization", inputs=[x, _numbers(6)], opset=23),
         )
 
 

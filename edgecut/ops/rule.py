@@ -55,11 +55,13 @@ class Rewrite:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A node on which a rule is tried: a shape stands for a variable input, an array for a
-    constant, None for an absent optional input.
+    constant, None for an absent optional input. Variable inputs are of float32 unless ``of_int8``
+    names them by their indices.
     """
 
     op_type: str
     inputs: Sequence[tuple[int, ...] | np.ndarray | None]
+    of_int8: Sequence[int] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     outputs: int = 1
     opset: int = 18

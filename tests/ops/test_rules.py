@@ -169,6 +169,14 @@ def test_conv_keeps_all_of_the_space() -> None:
     assert need.regions["x"].is_whole
 
 
+@pytest.mark.parametrize("wanted", [[1], [0, 2], [3]])
+def test_transposed_conv_of_two_groups(wanted: list[int]) -> None:
+    small, _ = narrowed(
+        one("ConvTranspose", (1, 4, 3, 3), conv_weights(4, 2, 2, 2), group=2), {1: wanted}
+    )
+    assert small.outputs[0].shape[1] == len(wanted)
+
+
 # Reshapes.
 
 
@@ -455,3 +463,59 @@ def test_scales_of_blocks_are_refused() -> None:
     scale = np.array([0.1, 0.2], np.float32)
     network = one("QuantizeLinear", (8,), scale, opset=21, axis=0, block_size=4)
     assert "blocks" in narrowed(network, {0: [1, 6]})[1].refusals[0].reason
+
+
+def test_a_batch_normalisation_that_is_still_in_training_is_refused() -> None:
+    numbers = {name: np.ones(6, np.float32) for name in "abcd"}
+    nodes = [
+        helper.make_node(
+            "BatchNormalization", ["x", *numbers], ["y", "mean", "variance"], training_mode=1
+        )
+    ]
+    network = network_of(nodes, inputs={"x": (3, 6)}, outputs=["y"], weights=numbers)
+    assert "in training" in narrowed(network, {0: [1]})[1].refusals[0].reason
+
+
+def test_a_dropout_that_is_still_in_training_is_refused() -> None:
+    def dropout(training: bool) -> Network:
+        return one("Dropout", (3, 6), np.array(0.5, np.float32), np.array(training))
+
+    assert "at random" in demand(dropout(True), {"y0": Region(((1,),))}).refusals[0].reason
+    assert not narrowed(dropout(False), {0: [1]})[1].refusals
+
+
+# Single elements.
+
+
+def test_elements_are_scattered_along_an_axis_that_is_counted_from_the_end() -> None:
+    places = np.random.default_rng(0).permuted(np.tile(np.arange(4), (3, 1)), axis=1)
+    updates = conv_weights(3, 4)
+    _, need = narrowed(
+        one("ScatterElements", (3, 4), places, updates, axis=-1), {0: [1], 1: [0, 2]}
+    )
+    assert need.regions["x"].axes == ((1,), None)
+
+
+def test_elements_are_gathered_along_an_axis_that_is_counted_from_the_end() -> None:
+    places = np.random.default_rng(0).integers(0, 4, (3, 4))
+    _, need = narrowed(one("GatherElements", (3, 4), places, axis=-1), {0: [1], 1: [0, 2]})
+    assert need.regions["x"].axes == ((1,), None)
+
+
+def test_what_lies_behind_named_places_passes_demand_on() -> None:
+    places, updates = np.array([[0, 3], [4, 1], [2, 2]]), conv_weights(3, 6)
+    _, need = narrowed(one("ScatterND", (5, 4, 6), places, updates), {0: [1, 4], 2: [1, 2]})
+    assert need.regions["x"].axes == (None, None, (1, 2))
+    assert need.regions["c1"].axes == (None, (1, 2))
+    batches = np.array([[[4], [1]], [[0], [0]], [[2], [3]]])
+    _, need = narrowed(one("GatherND", (3, 5, 4), batches, batch_dims=1), {0: [0, 2], 2: [1, 3]})
+    assert need.regions["x"].axes == ((0, 2), None, (1, 3))
+    assert need.regions["c0"].axes == ((0, 2), None, None)
+
+
+@pytest.mark.parametrize("op_type", ["ScatterElements", "GatherElements"])
+def test_elements_along_the_first_axis(op_type: str) -> None:
+    places = np.random.default_rng(0).permuted(np.tile(np.arange(3), (3, 1)), axis=1).T.copy()
+    more = [conv_weights(3, 3)] if op_type == "ScatterElements" else []
+    _, need = narrowed(one(op_type, (3, 3), places, *more), {0: [1], 1: [0, 2]})
+    assert need.regions["x"].axes == (None, (0, 2))
