@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from edgecut.cost import macs_of
 from edgecut.demand import Demand, demand
+from edgecut.loaders.onnx_file import from_proto
 from edgecut.network import Network
 from edgecut.ops import rule_for
 from edgecut.ops.movement import blocks
 from edgecut.ops.region import Region
 from edgecut.ops.rule import Unsupported
 from edgecut.passes.narrow import narrow
-from tests.graphs import conv_weights, network_of, random_inputs, run
+from tests.graphs import conv_weights, network_of, proto_of, random_inputs, run
 
 
 def one(
@@ -436,6 +437,27 @@ def test_what_others_need_is_not_picked_from_for_zeros() -> None:
     assert filters(small) == (2, 6, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("op_type", "attributes"), [("Gemm", {}), ("Gemm", {"transA": 1, "transB": 1}), ("MatMul", {})]
+)
+def test_products_do_not_pick_from_what_others_need_either(
+    op_type: str, attributes: dict[str, int]
+) -> None:
+    weights, shape = conv_weights(6, 4), (3, 6)
+    weights[2] = 0
+    if attributes:
+        weights, shape = weights.T.copy(), (6, 3)
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node(op_type, ["a", "w"], ["y"], **attributes),
+        helper.make_node("Sigmoid", ["a"], ["z"]),
+    ]
+    network = network_of(nodes, inputs={"x": shape}, outputs=["y", "z"], weights={"w": weights})
+    small, need = narrowed(network, {1: [0, 3]})
+    assert [n.op_type for n in small.model.graph] == ["Relu", op_type, "Sigmoid"]
+    assert (0, 1, 3, 4, 5) in need.regions["w"].axes
+
+
 def test_rows_of_zeros_leave_one_channel_to_compute_them_from() -> None:
     weights = conv_weights(4, 6, 1, 1)
     weights[1] = 0
@@ -519,3 +541,21 @@ def test_elements_along_the_first_axis(op_type: str) -> None:
     more = [conv_weights(3, 3)] if op_type == "ScatterElements" else []
     _, need = narrowed(one(op_type, (3, 3), places, *more), {0: [1], 1: [0, 2]})
     assert need.regions["x"].axes == (None, (0, 2))
+
+
+def test_expand_to_a_shape_that_is_computed_is_refused() -> None:
+    nodes = [
+        helper.make_node("Cast", ["sizes"], ["shape"], to=TensorProto.INT64),
+        helper.make_node("Expand", ["x", "shape"], ["y"], name="expand"),
+    ]
+    proto = proto_of(nodes, inputs={"x": (1, 6), "sizes": (2,)}, outputs=["y"])
+    shown = helper.make_tensor_value_info("y", TensorProto.FLOAT, (3, 6))
+    proto.graph.output[0].CopyFrom(shown)
+    network = from_proto(proto, name="graph", where="graph.onnx", digest="")
+    (refusal,) = demand(network, {"y": Region((None, (1,)))}).refusals
+    assert refusal.node == "expand" and "not a constant" in refusal.reason
+
+
+def test_an_axis_that_is_not_repeated_passes_demand_on() -> None:
+    _, need = narrowed(one("Tile", (3, 4, 5), ints(1, 2, 1)), {0: [1], 1: [0, 5], 2: [2, 3]})
+    assert need.regions["x"].axes == ((1,), None, (2, 3))
