@@ -38,7 +38,7 @@ TESTS = (  # the quick ones first
     *("tests/ops/test_rules.py", "tests/ops/test_contract.py", "tests/test_demand.py"),
     *("tests/passes/test_narrow.py", "tests/test_cutout.py", "tests/ops/test_backend_cases.py"),
 )
-APART = ("examples", "macs")  # an example is no rule, and what is counted is not what is cut
+APART = ("examples", "Example", "macs")  # no rules, and what is counted is not what is cut
 NO_RULES = ("op_types", "RULES", "MOST_FOLLOWED")  # names in no order, and a limit
 FUZZ = "0.2"  # of the random networks of ``make test``, and the same ones every time
 MOST_BYTES = 8 * 2**30
@@ -78,7 +78,8 @@ def run(*, files: Sequence[str], every: int, jobs: int) -> dict[str, Any]:
     """Rows ``{path, line, within, change, before, after, noticed, by, equivalent}``.
 
     ``by`` is the test that failed, ``equivalent`` the reason why none could. The rows are kept in
-    ``build/benchmarks/mutation.jsonl`` as they come.
+    ``build/benchmarks/mutation.jsonl`` as they come. Of modules that are not broken this time, the
+    rows are those of the last results.
 
     Args:
         files: the modules that are broken, from the repository's root; ``*`` stands for any.
@@ -107,7 +108,10 @@ def run(*, files: Sequence[str], every: int, jobs: int) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # some of ONNX's cases overflow on purpose
             collect_testcases()  # takes seconds, so the forks have them from here
         noticed(found, tell, first=lambda mutant: _likely(mutant, known), jobs=jobs)
-    return {"schema": "edgecut.mutation/2", "rows": [rows[mutant.name] for mutant in found]}
+    tried = {mutant.path for mutant in found}
+    told = [row for row in _last_rows() if row["path"] not in tried]
+    told += [rows[mutant.name] for mutant in found]
+    return {"schema": "edgecut.mutation/2", "rows": sorted(told, key=lambda row: str(row["path"]))}
 
 
 def noticed(
@@ -379,7 +383,7 @@ def _apart(tree: ast.Module) -> Iterator[ast.AST]:
     """What is not to be broken, since nothing that runs would be: examples, imports, types."""
     for part in ast.walk(tree):
         match part:
-            case ast.FunctionDef(name=name) if name in APART:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if name in APART:
                 yield part
             case ast.FunctionDef(returns=types) | ast.AnnAssign(annotation=types) if types:
                 yield types
@@ -407,11 +411,15 @@ def _likely(mutant: Mutant, known: Sequence[dict[str, Any]]) -> list[str]:
 
 def _known() -> list[dict[str, Any]]:
     """The rows of the last results, and of runs that have not come to an end since."""
-    rows = []
-    if RESULT.exists():
-        rows += json.loads(RESULT.read_text(encoding="utf-8"))["rows"]
+    rows = _last_rows()
     if KEPT.exists():
         rows += [json.loads(line) for line in KEPT.read_text(encoding="utf-8").splitlines()]
+    return rows
+
+
+def _last_rows() -> list[dict[str, Any]]:
+    there = RESULT.exists()
+    rows: list[dict[str, Any]] = json.loads(RESULT.read_text("utf-8"))["rows"] if there else []
     return rows
 
 

@@ -78,4 +78,4 @@ def _is_graph(attribute: object) -> bool:
     import onnx_ir as ir
 
     kind = getattr(attribute, "type", None)
-    return kind in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    return kind in {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}

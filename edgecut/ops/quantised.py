@@ -24,11 +24,12 @@ class Quantise(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, scale = sole(wanted), shape_of(node.inputs[1])
-        if len(scale) > 1 or attribute(node, "block_size", 0):
+        if attribute(node, "block_size", 0):
             raise Unsupported("its scales are those of blocks")
-        per_tensor = not scale or scale == (1,)
-        axis = 0 if per_tensor else int(attribute(node, "axis", 1)) % len(shape_of(node.inputs[0]))
-        own = WHOLE if per_tensor else Region((out.axis(axis),))
+        own = WHOLE
+        if prod(scale) > 1:
+            axis = int(attribute(node, "axis", 1)) % len(shape_of(node.inputs[0]))
+            own = Region((out.axis(axis),))
         rest = tuple(None if value is None else own for value in node.inputs[1:])
         return Flow(inputs=(out, *rest), outputs=(out,))
 
@@ -43,6 +44,7 @@ class Quantise(OpRule):
             Example(op_type="QuantizeLinear", inputs=[(2, 3, 5), scales], attributes={"axis": -1}),
             Example(op_type="DequantizeLinear", inputs=[x, scales, zeros], of_int8=[0]),
             Example(op_type="DequantizeLinear", inputs=[x, one], of_int8=[0]),
+            Example(op_type="DequantizeLinear", inputs=[(3, 2), scales[:2]], of_int8=[0]),
         )
 
 

@@ -102,7 +102,7 @@ class OpRule(ABC):
 
 def op_of(node: ir.Node) -> str:
     """A node's operation where it is one of ONNX's own; empty for one of another domain."""
-    return str(node.op_type) if node.domain in ("", "ai.onnx") else ""
+    return str(node.op_type) if node.domain in {"", "ai.onnx"} else ""
 
 
 def shape_of(value: ir.Value | None) -> tuple[int, ...]:

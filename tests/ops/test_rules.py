@@ -87,6 +87,13 @@ def test_resize_that_moves_channels_without_changing_their_number(mode: str) -> 
     narrowed(one("Resize", (4, 8), None, scales, mode=mode), {1: [6, 7]})
 
 
+def test_resize_by_a_scale_near_one_moves_an_axis_that_is_counted_from_the_end() -> None:
+    scales = np.array([1.1], np.float32)
+    network = one("Resize", (4, 8), None, scales, mode="linear", axes=[-1])
+    _, need = narrowed(network, {0: [1], 1: [6, 7]})
+    assert need.regions["x"].axes == ((1,), None)
+
+
 def test_resize_with_crop_is_refused() -> None:
     network = one(
         "Resize",
@@ -543,17 +550,20 @@ def test_elements_along_the_first_axis(op_type: str) -> None:
     assert need.regions["x"].axes == (None, (0, 2))
 
 
-def test_expand_to_a_shape_that_is_computed_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("op_type", "inputs"), [("Expand", ["x", "shape"]), ("Resize", ["x", "", "", "shape"])]
+)
+def test_what_takes_a_shape_that_is_computed_is_refused(op_type: str, inputs: list[str]) -> None:
     nodes = [
         helper.make_node("Cast", ["sizes"], ["shape"], to=TensorProto.INT64),
-        helper.make_node("Expand", ["x", "shape"], ["y"], name="expand"),
+        helper.make_node(op_type, inputs, ["y"], name="node"),
     ]
     proto = proto_of(nodes, inputs={"x": (1, 6), "sizes": (2,)}, outputs=["y"])
     shown = helper.make_tensor_value_info("y", TensorProto.FLOAT, (3, 6))
     proto.graph.output[0].CopyFrom(shown)
     network = from_proto(proto, name="graph", where="graph.onnx", digest="")
     (refusal,) = demand(network, {"y": Region((None, (1,)))}).refusals
-    assert refusal.node == "expand" and "not a constant" in refusal.reason
+    assert refusal.node == "node" and "not a constant" in refusal.reason
 
 
 def test_an_axis_that_is_not_repeated_passes_demand_on() -> None:

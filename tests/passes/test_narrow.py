@@ -78,6 +78,19 @@ def test_the_full_network_is_left_alone() -> None:
     assert network.to_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("places", "operation"),
+    [
+        *(([2], "Slice"), ([1, 2], "Slice"), ([1, 4], "Slice"), ([0, 2, 4], "Slice")),
+        *(([0, 1, 3], "Gather"), ([0, 2, 3], "Gather"), ([1, 3, 4], "Gather")),
+    ],
+)
+def test_what_is_evenly_spaced_is_sliced(places: list[int], operation: str) -> None:
+    network = network_of([node("Relu", ["x"], ["y"])], inputs={"x": (1, 6)}, outputs=["y"])
+    small = cut(network, {"y": only(*places)})
+    assert operations(small) == [operation, "Relu"]
+
+
 def test_keeping_everything_gives_the_same_graph() -> None:
     network = network_of(
         [
