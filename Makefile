@@ -1,6 +1,6 @@
 # `make test` and `make demo` need Python 3.11, make and a package index; everything else lands in
 # .venv. The demo needs edgecut with its two runtimes alone; tests and benchmarks need PyTorch, too.
-.PHONY: demo test lint bench clean python
+.PHONY: demo test fuzz lint bench clean python
 
 # python3.11 by preference; any other python3 that is new enough will do. Each is tried, because a
 # version manager may put a command of that name on the path that runs nothing.
@@ -9,6 +9,7 @@ PYTHON := $(shell for p in python3.11 python3; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+TIMES := 10
 RUNTIMES := .venv/runtimes
 READY := .venv/ready
 
@@ -19,6 +20,11 @@ demo: $(RUNTIMES)
 test: $(READY) lint
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# The tests on random networks, with TIMES as many examples and never the same ones: some minutes
+# for each ten. What failed is in .hypothesis, and is tried first the next time.
+fuzz: $(READY)
+	EDGECUT_FUZZ=$(TIMES) $(BIN)/pytest -m hypothesis tests/test_cutout.py tests/passes
 
 lint: $(READY)
 	$(BIN)/ruff check .

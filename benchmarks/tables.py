@@ -277,12 +277,17 @@ def _mutation(data: dict[str, Any]) -> str:
             path,
             str(len(own)),
             str(sum(row["noticed"] for row in own)),
-            "; ".join(f"{r['line']}: {r['change']}" for r in own if not r["noticed"]),
+            str(sum(row["equivalent"] is not None for row in own)),
+            "; ".join(
+                f"{r['line']}: {r['change']}" for r in own if not (r["noticed"] or r["equivalent"])
+            ),
         ]
         for path, own in by_file.items()
     ]
+    rows.append(["all", *(str(sum(int(row[i]) for row in rows)) for i in (1, 2, 3)), ""])
     title = "The cut broken on purpose, one place at a time, and whether its tests notice"
-    return _table(title, ["file", "mutants", "noticed", "not noticed, by line"], rows)
+    columns = ["file", "mutants", "noticed", "the same results", "not noticed, by line"]
+    return _table(title, columns, rows)
 
 
 def _hostile(data: dict[str, Any]) -> str:

@@ -238,12 +238,16 @@ def _fitting(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
 
 
 def _spec(value: ir.Value) -> TensorSpec:
-    if value.shape is None or value.dtype is None or not value.shape.is_static():
+    import onnx_ir as ir
+
+    # The shape of a sequence is that of the tensors in it.
+    shape = None if isinstance(value.type, ir.SequenceType | ir.OptionalType) else value.shape
+    if shape is None or value.dtype is None or not shape.is_static():
         raise EdgecutError(
             f"'{value.name}' has no static shape and type", code="dynamic-shape", where=value.name
         )
     return TensorSpec(
         name=str(value.name),
-        shape=tuple(int(d) for d in value.shape.numpy()),
+        shape=tuple(int(d) for d in shape.numpy()),
         dtype=value.dtype.numpy().name,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
@@ -15,11 +17,29 @@ from edgecut.loaders.onnx_file import from_proto
 from edgecut.network import Network
 from tests.graphs import conv_weights
 
+FUZZ = "EDGECUT_FUZZ"
+"""How many times as many examples are tried. ``make fuzz`` sets it; 1 is what else is tried."""
+
 NAMES = ("ant", "bee", "cat", "dog")
 MOST_ELEMENTS = 2000
 
 Shape = tuple[int, ...]
 Draw = st.DrawFn
+
+
+def bounded(count: int) -> settings:
+    """So many examples, the same every time; or, while fuzzing, many more, and never the same.
+
+    Hypothesis keeps what failed in ``.hypothesis`` and tries it first the next time.
+    """
+    times = float(os.environ.get(FUZZ, "1"))
+    return settings(
+        max_examples=round(count * times),
+        derandomize=times <= 1,
+        print_blob=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @dataclass
@@ -81,7 +101,7 @@ class Builder:
     def numbers(self, *shape: int) -> str:
         """Constant positive numbers."""
         random = np.random.default_rng(len(self.weights))
-        return self.weight(random.uniform(0.5, 1.5, shape).astype(np.float32))
+        return self.weight(np.asarray(random.uniform(0.5, 1.5, shape), np.float32))
 
 
 def is_image(shape: Shape) -> bool:
@@ -147,6 +167,48 @@ def broadcast(b: Builder) -> None:
     if other in b.shapes and b.draw(st.booleans()):
         other = b.numbers(*per_channel)
     b.add(b.draw(st.sampled_from(["Add", "Mul", "PRelu"])), [x, other], shape)
+
+
+def scalar(b: Builder) -> None:
+    """One number, constant or computed, for all elements."""
+    x = b.value(lambda s: True)
+    assert x is not None
+    shape = b.shapes[x]
+    if b.draw(st.booleans()):
+        other = b.add("ReduceMax", [x], (), keepdims=0)
+    else:
+        other = b.numbers(*b.draw(st.sampled_from([(), (1,)] if shape else [()])))
+    kind = b.draw(st.sampled_from(["Add", "Mul", "Sub", "Max"]))
+    b.add(kind, b.draw(st.permutations([x, other])), shape)
+
+
+def widen(b: Builder) -> None:
+    """An axis of size 1 is repeated, by broadcasting or by copies; or any axis by copies."""
+    x = b.value(lambda s: len(s) > 1 and prod(s) < 300)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    axis, times = b.draw(st.integers(0, len(shape) - 1)), b.draw(st.integers(2, 3))
+    result = (*shape[:axis], shape[axis] * times, *shape[axis + 1 :])
+    if shape[axis] == 1 and b.draw(st.booleans()):
+        b.add("Expand", [x, b.ints(*result)], result)
+    else:
+        b.add("Tile", [x, b.ints(*(times if i == axis else 1 for i in range(len(shape))))], result)
+
+
+def choice(b: Builder) -> None:
+    """Elements of two values by a condition that is constant or computed."""
+    x = b.value(lambda s: len(s) > 0)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    y = b.value(lambda s: s == shape) or x
+    if b.draw(st.booleans()):
+        condition = b.add("Greater", [x, b.numbers(shape[-1])], shape)
+        del b.shapes[condition]  # it is no number
+    else:
+        condition = b.weight(np.random.default_rng(len(b.nodes)).random(shape) < 0.5)
+    b.add("Where", [condition, x, y], shape)
 
 
 def batch_norm(b: Builder) -> None:
@@ -316,8 +378,9 @@ def product(b: Builder) -> None:
 
 
 def softmax(b: Builder) -> None:
-    x = b.value(lambda s: True)
-    assert x is not None
+    x = b.value(lambda s: len(s) > 0)
+    if x is None:
+        return
     shape = b.shapes[x]
     b.add("Softmax", [x], shape, axis=b.draw(st.integers(-len(shape), len(shape) - 1)))
 
@@ -396,6 +459,18 @@ def einsum(b: Builder) -> None:
     b.add("Einsum", [x, y], result, equation=equation)
 
 
+def gram(b: Builder) -> None:
+    """Rows by rows, as attention multiplies what it has computed."""
+    x = b.value(lambda s: len(s) > 1 and s[-2] < 20)
+    if x is None:
+        return
+    shape = b.shapes[x]
+    last = len(shape) - 1
+    order = [*range(last - 1), last, last - 1]
+    turned = b.add("Transpose", [x], tuple(shape[i] for i in order), perm=order)
+    b.add("MatMul", [x, turned], (*shape[:-2], shape[-2], shape[-2]))
+
+
 def unknown(b: Builder) -> None:
     """Operations that edgecut has no rule for."""
     x = b.value(lambda s: len(s) > 1)
@@ -411,6 +486,7 @@ def unknown(b: Builder) -> None:
 
 STEPS = (
     *(conv, conv, conv, conv_transpose, unary, unary, binary, binary, broadcast, batch_norm),
+    *(scalar, widen, choice, gram),
     *(concat, concat, split, split, slicing, gather, reshape, squeeze, transpose, shuffle),
     *(anchors, pool, resize, product, softmax, pad, normalisation, ordering, blocks),
     *(overwrite, einsum, unknown),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from onnx import helper
 
@@ -17,14 +17,9 @@ from edgecut.errors import EdgecutError
 from edgecut.network import Network
 from edgecut.source import load
 from tests.graphs import conv_weights, network_of, random_inputs, run
-from tests.strategies import NAMES, keep_lists, networks
+from tests.strategies import NAMES, bounded, keep_lists, networks
 
 TOLERANCE = 1e-5
-slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-
-
-def bounded(count: int) -> settings:
-    return settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=slow)
 
 
 def selected(full: Mapping[str, np.ndarray], done: Cut) -> dict[str, np.ndarray]:
@@ -80,7 +75,7 @@ def assert_nothing_idle(network: Network) -> None:
 
 
 @given(network=networks(), keep=keep_lists)
-@bounded(300)
+@bounded(1000)
 def test_cut_equals_selection(network: Network, keep: list[str]) -> None:
     """Oracle 1."""
     feeds = random_inputs(network)
@@ -92,7 +87,7 @@ def test_cut_equals_selection(network: Network, keep: list[str]) -> None:
 
 
 @given(network=networks(), keep=keep_lists)
-@bounded(150)
+@bounded(300)
 def test_cutting_twice_changes_nothing(network: Network, keep: list[str]) -> None:
     """Oracle 2."""
     small, _ = cut(network, keep)
@@ -103,7 +98,7 @@ def test_cutting_twice_changes_nothing(network: Network, keep: list[str]) -> Non
 
 
 @given(network=networks(), keep=keep_lists, data=st.data())
-@bounded(150)
+@bounded(300)
 def test_cutting_in_two_steps_equals_one(
     network: Network, keep: list[str], data: st.DataObject
 ) -> None:
@@ -119,7 +114,7 @@ def test_cutting_in_two_steps_equals_one(
 
 
 @given(network=networks(share_weights=False), keep=keep_lists, more=keep_lists)
-@bounded(150)
+@bounded(300)
 def test_keeping_more_never_removes_more(
     network: Network, keep: list[str], more: list[str]
 ) -> None:

@@ -70,11 +70,14 @@ def test_an_unknown_operation_needs_everything_and_says_so() -> None:
         helper.make_node("LRN", ["a"], ["b"], name="norm", size=3),
         helper.make_node("Tanh", ["b"], ["y"]),
     ]
-    need = demand(network_of(nodes, inputs=IMAGE, outputs=["y"]), {"y": only(1)})
+    network = network_of(nodes, inputs=IMAGE, outputs=["y"])
+    need = demand(network, {"y": only(1)})
     assert need.regions["a"].is_whole
     (refusal,) = need.refusals
     assert (refusal.node, refusal.op_type) == ("norm", "LRN")
     assert "no rule" in refusal.reason
+    graph = network.model.graph
+    assert [need.stopped(node) for node in graph] == [None, refusal.reason, None]
 
 
 def test_softmax_over_the_kept_axis_is_refused_with_its_reason() -> None:
@@ -141,6 +144,14 @@ def test_a_captured_value_that_is_an_output_too_is_narrowed_rightly() -> None:
     )
     np.testing.assert_array_equal(got["y"], full["y"][:, [2]])
     np.testing.assert_array_equal(got["a"], full["a"][:, [0, 1]])
+
+
+def test_a_network_with_subgraphs_is_left_alone() -> None:
+    nodes, weights = with_if("a")
+    network = network_of(nodes, inputs=IMAGE, outputs=["y"], weights=weights)
+    before = network.to_bytes()
+    narrow(network, demand(network, {"y": only(2)}), {"y": only(2)})
+    assert network.to_bytes() == before
 
 
 def test_a_captured_weight_is_carried_over() -> None:

@@ -51,6 +51,7 @@ RULES: tuple[OpRule, ...] = (
     pooling.Reduce(),
     pooling.ArgReduce(),
     quantised.Quantise(),
+    quantised.QLinearConv(),
     recurrent.Recurrent(),
     resize.Resize(),
     selection.Concat(),
@@ -77,4 +78,4 @@ def _is_graph(attribute: object) -> bool:
     import onnx_ir as ir
 
     kind = getattr(attribute, "type", None)
-    return kind in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    return kind in {ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS}

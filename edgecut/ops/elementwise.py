@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecut.ops.region import Region
-from edgecut.ops.rule import Example, Flow, OpRule, shape_of, sole
+from edgecut.ops.rule import Example, Flow, OpRule, Unsupported, constant_of, shape_of, sole
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -30,6 +30,8 @@ class Elementwise(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
+        if node.op_type == "Dropout" and constant_of(node, 2):
+            raise Unsupported("it drops elements at random")
         rank = len(shape_of(node.outputs[0]))
         needs = tuple(
             None if value is None else aligned(out, rank, shape_of(value)) for value in node.inputs

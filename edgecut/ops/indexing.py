@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecut.ops.region import Indices, Region
+from edgecut.ops.region import Region
 from edgecut.ops.rule import Example, Flow, OpRule, attribute, shape_of, sole
 
 if TYPE_CHECKING:
@@ -23,12 +23,10 @@ class GatherElements(OpRule):
     op_types = ("GatherElements",)
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
-        out, data, places = sole(wanted), shape_of(node.inputs[0]), shape_of(node.inputs[1])
-        axis = int(attribute(node, "axis", 0)) % len(data)
-        need = _only(out, [i for i, n in enumerate(data) if i != axis and places[i] == n])
-        # Where there are more values than places, the first ones count.
-        given = _only(out, [i for i in range(len(data)) if i == axis or places[i] == data[i]])
-        return Flow(inputs=(need, given), outputs=(given,))
+        out = sole(wanted)
+        axis = int(attribute(node, "axis", 0)) % len(shape_of(node.inputs[0]))
+        # Where there are more values than places, the first ones count, and those are wanted.
+        return Flow(inputs=(out.with_axis(axis, None), out), outputs=(out,))
 
     def examples(self) -> Sequence[Example]:
         random = np.random.default_rng(0)
@@ -37,6 +35,7 @@ class GatherElements(OpRule):
         return (
             Example(op_type="GatherElements", inputs=[(2, 5, 4), places], attributes={"axis": 1}),
             Example(op_type="GatherElements", inputs=[(2, 5, 4), fewer], attributes={"axis": 1}),
+            Example(op_type="GatherElements", inputs=[(5, 4), fewer[0]]),
         )
 
 
@@ -48,7 +47,8 @@ class ScatterElements(OpRule):
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, data, places = sole(wanted), shape_of(node.inputs[0]), shape_of(node.inputs[1])
         axis = int(attribute(node, "axis", 0)) % len(data)
-        given = _only(out, [i for i, n in enumerate(data) if i != axis and places[i] == n])
+        alike = [i for i, n in enumerate(data) if i != axis and places[i] == n]
+        given = Region(tuple(w if i in alike else None for i, w in enumerate(out.axes)))
         return Flow(inputs=(given,) * 3, outputs=(given,))
 
     def examples(self) -> Sequence[Example]:
@@ -73,13 +73,11 @@ class GatherND(OpRule):
     op_types = ("GatherND",)
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
-        out, data, places = sole(wanted), shape_of(node.inputs[0]), shape_of(node.inputs[1])
+        out, places = sole(wanted), shape_of(node.inputs[1])
         batch, named = int(attribute(node, "batch_dims", 0)), places[-1]
         own = len(places) - 1  # axes of the output that the places give it
-        behind = tuple(out.axis(own + i) for i in range(len(data) - batch - named))
-        lead = tuple(out.axis(i) for i in range(batch))
-        need = Region((*lead, *(None,) * named, *behind))
-        return Flow(inputs=(need, Region(tuple(map(out.axis, range(own))))), outputs=(out,))
+        need = Region((*out.axes[:batch], *(None,) * named, *out.axes[own:]))
+        return Flow(inputs=(need, Region(out.axes[:own])), outputs=(out,))
 
     def examples(self) -> Sequence[Example]:
         random = np.random.default_rng(0)
@@ -100,11 +98,10 @@ class ScatterND(OpRule):
     op_types = ("ScatterND",)
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
-        out, rank, places = sole(wanted), len(shape_of(node.inputs[0])), shape_of(node.inputs[1])
+        out, places = sole(wanted), shape_of(node.inputs[1])
         named, own = places[-1], len(places) - 1
-        given = _only(out, range(named, rank))
-        behind: tuple[Indices | None, ...] = tuple(given.axis(i) for i in range(named, rank))
-        updates = Region((*(None,) * own, *behind))
+        behind = out.axes[named:]
+        given, updates = Region((*(None,) * named, *behind)), Region((*(None,) * own, *behind))
         return Flow(inputs=(given, Region(), updates), outputs=(given,))
 
     def examples(self) -> Sequence[Example]:
@@ -113,9 +110,3 @@ class ScatterND(OpRule):
             Example(op_type="ScatterND", inputs=[(5, 6), rows, (2, 6)]),
             Example(op_type="ScatterND", inputs=[(5, 4, 6), pairs, (3, 6)]),
         )
-
-
-def _only(out: Region, axes: Sequence[int]) -> Region:
-    """The region that is as wanted on these axes, and whole on the others."""
-    kept = set(axes)
-    return Region(tuple(w if i in kept else None for i, w in enumerate(out.axes)))

@@ -120,10 +120,9 @@ class Tile(OpRule):
     op_types = ("Tile",)
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
-        repeats = constant_of(node, 1)
-        once = [] if repeats is None else [i for i, n in enumerate(repeats.tolist()) if n == 1]
-        out = sole(wanted)
-        kept = Region(tuple(w if i in once else None for i, w in enumerate(out.axes)))
+        out, after = sole(wanted), shape_of(node.outputs[0])
+        sizes = enumerate(shape_of(node.inputs[0]))
+        kept = Region(tuple(out.axis(i) if size == after[i] else None for i, size in sizes))
         return Flow(inputs=(kept, Region()), outputs=(kept,))
 
     def examples(self) -> Sequence[Example]:

@@ -10,7 +10,7 @@ import numpy as np
 from edgecut.ops.convolution import members
 from edgecut.ops.elementwise import aligned
 from edgecut.ops.region import Indices, Region, indices
-from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, attribute, shape_of, sole
+from edgecut.ops.rule import Example, Flow, OpRule, Rewrite, Unsupported, attribute, shape_of, sole
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -26,6 +26,8 @@ class BatchNormalization(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
+        if attribute(node, "training_mode", 0):
+            raise Unsupported("it is still in training, and normalises by all that it is given")
         per_channel = Region((out.axis(1),))
         return Flow(inputs=(out, *(per_channel,) * 4), outputs=(out,))
 
@@ -111,7 +113,7 @@ class GroupNormalization(OpRule):
 class LayerNormalization(OpRule):
     """All axes from one on together; scale and bias have their shape, or broadcast to it."""
 
-    op_types = ("LayerNormalization",)
+    op_types = ("LayerNormalization", "RMSNormalization")
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, shape = sole(wanted), shape_of(node.inputs[0])
@@ -119,7 +121,7 @@ class LayerNormalization(OpRule):
         need = Region(tuple(out.axis(i) for i in range(first)))
         stopped = None
         if need.fitted(shape) != out.fitted(shape):
-            stopped = f"LayerNormalization couples all from axis {first} on"
+            stopped = f"{node.op_type} couples all from axis {first} on"
         rest = tuple(
             None if value is None else aligned(need, len(shape), shape_of(value))
             for value in node.inputs[1:]
@@ -137,6 +139,7 @@ class LayerNormalization(OpRule):
                 attributes={"axis": 1},
             ),
             Example(op_type="LayerNormalization", inputs=[x, _numbers(5, 6), _numbers(2, 1, 6)]),
+            Example(op_type="RMSNormalization", inputs=[x, _numbers(6)], opset=23),
         )
 
 

@@ -62,7 +62,7 @@ class Reduce(OpRule):
         out = sole(wanted)
         rank = len(shape_of(node.inputs[0]))
         reduced = self._axes(node, rank)
-        keepdims = bool(attribute(node, "keepdims", 1))
+        keepdims = bool(attribute(node, "keepdims", True))
         position = iter(range(rank))
         need: list[tuple[int, ...] | None] = []
         for i in range(rank):

@@ -29,8 +29,7 @@ class Region:
 
     def with_axis(self, i: int, indices: Indices | None) -> Region:
         """The same region with another index set on axis ``i``."""
-        padded = self.axes + (None,) * (i + 1 - len(self.axes))
-        return Region((*padded[:i], indices, *padded[i + 1 :]))
+        return Region((*map(self.axis, range(i)), indices, *self.axes[i + 1 :]))
 
     def union(self, other: Region) -> Region:
         """The smallest region that covers both."""
@@ -64,4 +63,4 @@ def indices(values: Iterable[int]) -> Indices:
 def _union(a: Indices | None, b: Indices | None) -> Indices | None:
     if a is None or b is None:
         return None
-    return a if a == b else indices((*a, *b))
+    return a if a == b else indices({*a, *b})

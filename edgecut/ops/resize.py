@@ -72,8 +72,9 @@ def resized(node: ir.Node) -> set[int]:
         raise Unsupported("it crops")
     if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
         raise Unsupported("its scales depend on all of its sizes")
-    before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-    changed = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
+    before = shape_of(node.inputs[0])
+    sizes = zip(before, shape_of(node.outputs[0]), strict=True)
+    changed = {i for i, (a, b) in enumerate(sizes) if a != b}
     constant_of(node, 3)
     scales = constant_of(node, 2)
     if scales is None or not scales.size:

@@ -55,11 +55,13 @@ class Rewrite:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A node on which a rule is tried: a shape stands for a variable input, an array for a
-    constant, None for an absent optional input.
+    constant, None for an absent optional input. Variable inputs are of float32 unless ``of_int8``
+    names them by their indices.
     """
 
     op_type: str
     inputs: Sequence[tuple[int, ...] | np.ndarray | None]
+    of_int8: Sequence[int] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     outputs: int = 1
     opset: int = 18
@@ -100,15 +102,19 @@ class OpRule(ABC):
 
 def op_of(node: ir.Node) -> str:
     """A node's operation where it is one of ONNX's own; empty for one of another domain."""
-    return str(node.op_type) if node.domain in ("", "ai.onnx") else ""
+    return str(node.op_type) if node.domain in {"", "ai.onnx"} else ""
 
 
 def shape_of(value: ir.Value | None) -> tuple[int, ...]:
     """The static shape of a value.
 
     Raises:
-        Unsupported: the shape is not known, or not static.
+        Unsupported: the shape is not known, or not static, or that of the tensors in a sequence.
     """
+    import onnx_ir as ir
+
+    if value is not None and isinstance(value.type, ir.SequenceType | ir.OptionalType):
+        raise Unsupported(f"'{value.name}' is no tensor")
     if value is None or value.shape is None or not value.shape.is_static():
         name = "an absent input" if value is None else f"'{value.name}'"
         raise Unsupported(f"the shape of {name} is not known")

@@ -15,7 +15,7 @@ from edgecut.demand import Demand, demand, key
 from edgecut.errors import EdgecutError
 from edgecut.ops import rule_for
 from edgecut.ops.region import WHOLE, Indices, Region
-from edgecut.ops.rule import Flow, Rewrite, shape_of
+from edgecut.ops.rule import Flow, Rewrite, Unsupported, shape_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -335,7 +335,8 @@ class _Surgery:
     def _constant(self, name: str, array: np.ndarray) -> ir.Value:
         import onnx_ir as ir
 
-        value = ir.val(name, const_value=ir.tensor(np.asarray(array, order="C"), name=name))
+        made = ir.StringTensor if array.dtype.kind in "OS" else ir.tensor
+        value = ir.val(name, const_value=made(np.asarray(array, order="C"), name=name))
         self.weights[name] = value
         return value
 
@@ -351,8 +352,10 @@ def _slice(old: ir.Value, region: Region) -> np.ndarray:
 
 
 def _shape(value: ir.Value) -> tuple[int, ...] | None:
-    known = value.shape is not None and value.shape.is_static()
-    return shape_of(value) if known else None
+    try:
+        return shape_of(value)
+    except Unsupported:
+        return None
 
 
 def _fitted(region: Region, shape: tuple[int, ...] | None) -> Region:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from edgecut.demand import demand
 from edgecut.loaders.onnx_file import from_proto
@@ -24,8 +24,12 @@ CASES = [(rule, example) for rule in RULES for example in rule.examples()]
 def single_node(example: Example) -> onnx.ModelProto:
     """The example as a model, as a file would hold it."""
     names, shapes, weights = [], {}, {}
+    nodes = []
     for i, given in enumerate(example.inputs):
         names.append("" if given is None else f"in{i}")
+        if i in example.of_int8:
+            names[i] = f"int{i}"
+            nodes.append(helper.make_node("Cast", [f"in{i}"], [f"int{i}"], to=TensorProto.INT8))
         if isinstance(given, np.ndarray):
             weights[f"in{i}"] = given
         elif given is not None:
@@ -34,7 +38,9 @@ def single_node(example: Example) -> onnx.ModelProto:
     node: onnx.NodeProto = helper.make_node(
         example.op_type, names, outputs, name="node", **example.attributes
     )
-    return proto_of([node], inputs=shapes, outputs=outputs, weights=weights, opset=example.opset)
+    return proto_of(
+        [*nodes, node], inputs=shapes, outputs=outputs, weights=weights, opset=example.opset
+    )
 
 
 def loaded(example: Example) -> Network:

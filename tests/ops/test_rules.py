@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from edgecut.cost import macs_of
 from edgecut.demand import Demand, demand
+from edgecut.loaders.onnx_file import from_proto
 from edgecut.network import Network
 from edgecut.ops import rule_for
 from edgecut.ops.movement import blocks
 from edgecut.ops.region import Region
 from edgecut.ops.rule import Unsupported
 from edgecut.passes.narrow import narrow
-from tests.graphs import conv_weights, network_of, random_inputs, run
+from tests.graphs import conv_weights, network_of, proto_of, random_inputs, run
 
 
 def one(
@@ -84,6 +85,13 @@ def test_squeeze_of_an_axis_narrowed_to_one(axes: tuple[np.ndarray, ...]) -> Non
 def test_resize_that_moves_channels_without_changing_their_number(mode: str) -> None:
     scales = np.array([2, 1.1], np.float32)
     narrowed(one("Resize", (4, 8), None, scales, mode=mode), {1: [6, 7]})
+
+
+def test_resize_by_a_scale_near_one_moves_an_axis_that_is_counted_from_the_end() -> None:
+    scales = np.array([1.1], np.float32)
+    network = one("Resize", (4, 8), None, scales, mode="linear", axes=[-1])
+    _, need = narrowed(network, {0: [1], 1: [6, 7]})
+    assert need.regions["x"].axes == ((1,), None)
 
 
 def test_resize_with_crop_is_refused() -> None:
@@ -167,6 +175,14 @@ def test_grouped_transposed_conv_slices_groups_and_places(
 def test_conv_keeps_all_of_the_space() -> None:
     _, need = narrowed(one("Conv", (1, 3, 5, 5), conv_weights(4, 3, 3, 3)), {2: [0], 1: [1]})
     assert need.regions["x"].is_whole
+
+
+@pytest.mark.parametrize("wanted", [[1], [0, 2], [3]])
+def test_transposed_conv_of_two_groups(wanted: list[int]) -> None:
+    small, _ = narrowed(
+        one("ConvTranspose", (1, 4, 3, 3), conv_weights(4, 2, 2, 2), group=2), {1: wanted}
+    )
+    assert small.outputs[0].shape[1] == len(wanted)
 
 
 # Reshapes.
@@ -428,6 +444,27 @@ def test_what_others_need_is_not_picked_from_for_zeros() -> None:
     assert filters(small) == (2, 6, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("op_type", "attributes"), [("Gemm", {}), ("Gemm", {"transA": 1, "transB": 1}), ("MatMul", {})]
+)
+def test_products_do_not_pick_from_what_others_need_either(
+    op_type: str, attributes: dict[str, int]
+) -> None:
+    weights, shape = conv_weights(6, 4), (3, 6)
+    weights[2] = 0
+    if attributes:
+        weights, shape = weights.T.copy(), (6, 3)
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node(op_type, ["a", "w"], ["y"], **attributes),
+        helper.make_node("Sigmoid", ["a"], ["z"]),
+    ]
+    network = network_of(nodes, inputs={"x": shape}, outputs=["y", "z"], weights={"w": weights})
+    small, need = narrowed(network, {1: [0, 3]})
+    assert [n.op_type for n in small.model.graph] == ["Relu", op_type, "Sigmoid"]
+    assert (0, 1, 3, 4, 5) in need.regions["w"].axes
+
+
 def test_rows_of_zeros_leave_one_channel_to_compute_them_from() -> None:
     weights = conv_weights(4, 6, 1, 1)
     weights[1] = 0
@@ -455,3 +492,80 @@ def test_scales_of_blocks_are_refused() -> None:
     scale = np.array([0.1, 0.2], np.float32)
     network = one("QuantizeLinear", (8,), scale, opset=21, axis=0, block_size=4)
     assert "blocks" in narrowed(network, {0: [1, 6]})[1].refusals[0].reason
+
+
+def test_a_batch_normalisation_that_is_still_in_training_is_refused() -> None:
+    numbers = {name: np.ones(6, np.float32) for name in "abcd"}
+    nodes = [
+        helper.make_node(
+            "BatchNormalization", ["x", *numbers], ["y", "mean", "variance"], training_mode=1
+        )
+    ]
+    network = network_of(nodes, inputs={"x": (3, 6)}, outputs=["y"], weights=numbers)
+    assert "in training" in narrowed(network, {0: [1]})[1].refusals[0].reason
+
+
+def test_a_dropout_that_is_still_in_training_is_refused() -> None:
+    def dropout(training: bool) -> Network:
+        return one("Dropout", (3, 6), np.array(0.5, np.float32), np.array(training))
+
+    assert "at random" in demand(dropout(True), {"y0": Region(((1,),))}).refusals[0].reason
+    assert not narrowed(dropout(False), {0: [1]})[1].refusals
+
+
+# Single elements.
+
+
+def test_elements_are_scattered_along_an_axis_that_is_counted_from_the_end() -> None:
+    places = np.random.default_rng(0).permuted(np.tile(np.arange(4), (3, 1)), axis=1)
+    updates = conv_weights(3, 4)
+    _, need = narrowed(
+        one("ScatterElements", (3, 4), places, updates, axis=-1), {0: [1], 1: [0, 2]}
+    )
+    assert need.regions["x"].axes == ((1,), None)
+
+
+def test_elements_are_gathered_along_an_axis_that_is_counted_from_the_end() -> None:
+    places = np.random.default_rng(0).integers(0, 4, (3, 4))
+    _, need = narrowed(one("GatherElements", (3, 4), places, axis=-1), {0: [1], 1: [0, 2]})
+    assert need.regions["x"].axes == ((1,), None)
+
+
+def test_what_lies_behind_named_places_passes_demand_on() -> None:
+    places, updates = np.array([[0, 3], [4, 1], [2, 2]]), conv_weights(3, 6)
+    _, need = narrowed(one("ScatterND", (5, 4, 6), places, updates), {0: [1, 4], 2: [1, 2]})
+    assert need.regions["x"].axes == (None, None, (1, 2))
+    assert need.regions["c1"].axes == (None, (1, 2))
+    batches = np.array([[[4], [1]], [[0], [0]], [[2], [3]]])
+    _, need = narrowed(one("GatherND", (3, 5, 4), batches, batch_dims=1), {0: [0, 2], 2: [1, 3]})
+    assert need.regions["x"].axes == ((0, 2), None, (1, 3))
+    assert need.regions["c0"].axes == ((0, 2), None, None)
+
+
+@pytest.mark.parametrize("op_type", ["ScatterElements", "GatherElements"])
+def test_elements_along_the_first_axis(op_type: str) -> None:
+    places = np.random.default_rng(0).permuted(np.tile(np.arange(3), (3, 1)), axis=1).T.copy()
+    more = [conv_weights(3, 3)] if op_type == "ScatterElements" else []
+    _, need = narrowed(one(op_type, (3, 3), places, *more), {0: [1], 1: [0, 2]})
+    assert need.regions["x"].axes == (None, (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs"), [("Expand", ["x", "shape"]), ("Resize", ["x", "", "", "shape"])]
+)
+def test_what_takes_a_shape_that_is_computed_is_refused(op_type: str, inputs: list[str]) -> None:
+    nodes = [
+        helper.make_node("Cast", ["sizes"], ["shape"], to=TensorProto.INT64),
+        helper.make_node(op_type, inputs, ["y"], name="node"),
+    ]
+    proto = proto_of(nodes, inputs={"x": (1, 6), "sizes": (2,)}, outputs=["y"])
+    shown = helper.make_tensor_value_info("y", TensorProto.FLOAT, (3, 6))
+    proto.graph.output[0].CopyFrom(shown)
+    network = from_proto(proto, name="graph", where="graph.onnx", digest="")
+    (refusal,) = demand(network, {"y": Region((None, (1,)))}).refusals
+    assert refusal.node == "node" and "not a constant" in refusal.reason
+
+
+def test_an_axis_that_is_not_repeated_passes_demand_on() -> None:
+    _, need = narrowed(one("Tile", (3, 4, 5), ints(1, 2, 1)), {0: [1], 1: [0, 5], 2: [2, 3]})
+    assert need.regions["x"].axes == ((1,), None, (2, 3))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from onnx import NodeProto, helper
 
 from edgecut.network import Network
@@ -16,6 +16,7 @@ from edgecut.quantise.ranges import channel_ranges
 from tests.carriers import carrying_networks
 from tests.graphs import conv_weights, network_of, random_inputs, run
 from tests.passes.test_channels import CARRIERS, CHANNELS, OBSTACLES
+from tests.strategies import bounded
 
 node = helper.make_node
 SPREAD = np.array([0.02, 40.0, 1.0, 5.0], np.float32)
@@ -137,9 +138,7 @@ def test_depthwise_inputs_are_named_once() -> None:
 
 
 @given(full=carrying_networks())
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+@bounded(150)
 def test_random_networks_stay_the_same_and_free_peaks_become_equal(full: Network) -> None:
     before = peaks_of(full)
     even = equalise(full, before)
