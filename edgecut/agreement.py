@@ -18,6 +18,7 @@ _FEWEST_POSITIONS = 64
 # everywhere) and .49 (the values of another sample). See docs/adr/0015.
 AGREEMENT = {"float32": 1.0, "float16": 0.99, "int8": 0.7}
 LEAST_OF_A_VALUE = 0.5
+NONE_CLEAR = "none of its choices is clear, so none was compared"
 
 
 @dataclass(slots=True)
@@ -79,6 +80,19 @@ class Group:
         return math.sqrt(candidate / reference) if reference > 0.0 else math.inf
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """How much a comparison of one output's values rests on.
+
+    Of ``total`` choices ``clear`` were compared, and these name so many different ``values``.
+    """
+
+    output: str
+    total: int
+    clear: int
+    values: int
+
+
 @dataclass(slots=True)
 class Named:
     """How often one output names the same category on both sides, where the choice is clear."""
@@ -122,7 +136,7 @@ class Named:
     def faults(self, scheme: str) -> Iterator[str]:
         """What is wrong with an output of this scheme."""
         if not self.count:
-            yield f"{self.name}: none of its choices is clear, so none was compared"
+            yield f"{self.name}: {NONE_CLEAR}"
         elif self.share() < AGREEMENT[scheme]:
             at = f"; worst in sample {self.worst_sample}" if self.worst_sample else ""
             yield f"{self.name}: {self.agreed} of {self.count} choices are the reference's{at}"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgecut.ops.elementwise import Elementwise
 from edgecut.ops.rule import Unsupported, attribute, constant_of, input_of, op_of, shape_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-# What lies between a choice and an output, and makes no other numbers of it.
-MOVES = (
-    *("Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
-)
+# What gives the same numbers another shape or order, and what gives some of them.
+SHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+MOVES = (*SHAPES, "Gather", "Slice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,17 @@ def choice_behind(value: ir.Value) -> Choice | None:
     except Unsupported:
         pass
     return None
+
+
+def only_computed(node: ir.Node) -> ir.Value | None:
+    """The input of a node that is no constant, where there is just one."""
+    computed = [value for value in node.inputs if value is not None and value.const_value is None]
+    return computed[0] if len(computed) == 1 else None
+
+
+def is_alone(node: ir.Node) -> bool:
+    """Whether a node moves or changes values one by one, and reads nothing else beside them."""
+    return op_of(node) in (*Elementwise.op_types, *MOVES) and only_computed(node) is not None
 
 
 def is_table(node: ir.Node) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgecut.attention import Attention
 from edgecut.categories import CategoryMap
-from edgecut.coded import among_all, among_kept
+from edgecut.coded import among_all, among_kept, masked_choices
 from edgecut.cost import Cost, cost
 from edgecut.demand import Demand, Refusal, demand
 from edgecut.errors import EdgecutError
@@ -123,7 +123,9 @@ def reference(network: Network, keep: Sequence[str], *, scores: str = EXACT) -> 
         return asked(network, keep, scores).network
     task = _chosen(network, keep, scores)
     if task.network is not network:
-        return masked(task.network, task.wanted, whole=network)
+        # Not of the network with its choices made among the kept: that is what is to be checked.
+        apart = masked_choices(network, categories_of(network), task.kept)
+        return masked(task.network, task.wanted, whole=network, on=apart)
     return masked(network, task.wanted) if task.wanted else network
 
 

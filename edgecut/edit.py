@@ -82,6 +82,27 @@ def insert(
     return output
 
 
+def appended(
+    graph: ir.Graph,
+    op_type: str,
+    inputs: Sequence[ir.Value | None],
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    kind: Any,
+    shape: Sequence[int] | None = None,
+    outputs: int = 1,
+) -> list[ir.Value]:
+    """The outputs of a new last node; type and shape are those of the first."""
+    import onnx_ir as ir
+
+    taken = value_names(graph) | {str(node.name) for node in graph}
+    name = fresh(f"{inputs[0].name}/{op_type}" if inputs[0] else op_type, taken)
+    made = [ir.Value(name=name if i == 0 else f"{name}/{i}") for i in range(outputs)]
+    made[0].type, made[0].shape = kind, None if shape is None else ir.Shape(shape)
+    graph.append(ir.node(op_type, inputs, attributes or {}, outputs=made, name=name))
+    return made
+
+
 def replace(
     graph: ir.Graph,
     node: ir.Node,

@@ -160,12 +160,12 @@ def predict(
     them mean something else.
 
     Raises:
-        EdgecutError: ``wrong-scores`` where the first output in the map is not one row of scores,
-            or of choices, and ``not-finite`` where it holds NaN.
+        EdgecutError: ``wrong-scores`` where no output in the map has all of these, or that output
+            is not one row of scores, or of choices, and ``not-finite`` where it holds NaN.
     """
-    if not categories.outputs:
-        return _chosen(outputs, categories.coded[0], columns)
     entry = _with_all(categories, columns)
+    if isinstance(entry, OutputValues):
+        return _chosen(outputs, entry, columns)
     if entry.output not in outputs:
         raise EdgecutError(f"there is no output '{entry.output}'", code="wrong-scores")
     scores = np.asarray(outputs[entry.output], dtype=np.float32)
@@ -183,16 +183,18 @@ def predict(
     return int(np.argmax(scores.reshape(-1)[slots]))
 
 
-def _with_all(categories: CategoryMap, columns: Sequence[int]) -> OutputSlots:
-    """The output with a slot for each of these categories, where levels part them."""
-    for entry in categories.outputs:
-        if set(columns) <= set(entry.slots):
+def _with_all(categories: CategoryMap, columns: Sequence[int]) -> OutputSlots | OutputValues:
+    """The output that tells all of these categories, where levels part them; scores first."""
+    entries: list[OutputSlots | OutputValues] = [*categories.outputs, *categories.coded]
+    for entry in entries:
+        told = entry.slots if isinstance(entry, OutputSlots) else entry.values
+        if set(columns) <= set(told):
             return entry
-    if len(categories.outputs) == 1:
-        return categories.outputs[0]
-    listed = ", ".join(f"'{entry.output}'" for entry in categories.outputs)
+    if len(entries) == 1:
+        return entries[0]
+    listed = ", ".join(f"'{entry.output}'" for entry in entries)
     raise EdgecutError(
-        f"no output has scores for all that is kept: {listed} have some each",
+        f"no output tells all that is kept: {listed} have some each",
         code="wrong-scores",
         hint="top-1 is that of one level: judge a cut that keeps categories of one",
     )
@@ -209,6 +211,8 @@ def _chosen(
             code="wrong-scores",
             hint="edgecut does not judge segmenters",
         )
+    if not np.isfinite(values).all():
+        raise EdgecutError(f"output '{entry.output}' holds NaN or infinity", code="not-finite")
     known = dict(enumerate(entry.values))
     owners = [known.get(int(value)) for value in values.ravel()]
     return next((columns.index(o) for o in owners if o is not None and o in columns), -1)

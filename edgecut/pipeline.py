@@ -30,7 +30,7 @@ from edgecut.source import SampleSource, Source, TargetSource, load, recipe_of
 from edgecut.synthetic import draw
 from edgecut.synthetic.draw import Drawn
 from edgecut.target import Target, read_target
-from edgecut.verification import Verification
+from edgecut.verification import Verification, doubts
 
 DEFAULT_TARGETS = ("generic-arm64", "intel-cpu")
 
@@ -60,6 +60,10 @@ class CutResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user may not have expected."""
+        return self.noted([])
+
+    def noted(self, built: Sequence[Verification]) -> tuple[str, ...]:
+        """The same, once artifacts have been checked as well."""
         assert self.full.categories is not None
         count = len(self.full.categories.names)
         everything = len(self.cut.keep) == count
@@ -76,7 +80,15 @@ class CutResult:
             for entry in categories.coded
             if not everything
         )
-        return (*cut, *others, *values, *((self.drawn.remark,) if self.drawn else ()))
+        told = doubts([self.check, *built])
+        unsure = (
+            f"output '{entry.output}': {doubt}; give samples that show more of the categories"
+            for entry in categories.coded
+            for doubt in told.get(entry.output, ())
+            if len(entry.values) > 1
+        )
+        remark = (self.drawn.remark,) if self.drawn else ()
+        return (*cut, *others, *values, *unsure, *remark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +186,8 @@ def build(
         calibration = samples.open(result.network) if samples else None
         artifacts = _produce_all(result, jobs, calibration, folder, tell)
         built = verify_all(folder, result.network, artifacts, samples, tell)
-        notes += [*result.notes, *(calibration.remarks if calibration else ())]
+        checks = [one.verification for one in built]
+        notes += [*result.noted(checks), *(calibration.remarks if calibration else ())]
         _write_papers(folder, result, built, _recipe(result.full, samples))
         came_from = {
             "source": source.to_json(out),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecut.agreement import NONE_CLEAR
 from edgecut.artifact import Artifact
 from edgecut.coded import with_margins
 from edgecut.errors import EdgecutError
@@ -44,13 +45,15 @@ def check_cut(
     """The cut against the full network, both tidied: folding moves the last digits of both alike.
 
     Raises:
-        EdgecutError: ``tidy-not-exact`` where tidying changes more of the full network than that.
+        EdgecutError: ``tidy-not-exact`` where tidying changes more of the full network than that,
+            ``nothing-compared`` where it has values to compare and no choice of them is clear.
     """
     tidied = tidy(full)
     inputs = _counted(check_inputs(full, samples), tell, "check what tidying changes")
     told, margins = with_margins(full)
     with running(told) as before, running(tidied) as after:
         folded = verify_artifact(before, after, inputs, "float32", margins=margins)
+    _require_compared(folded, full.name)
     if not folded.passed:
         raise EdgecutError(
             f"tidying changes {full.name} {_apart(folded)}",
@@ -65,12 +68,28 @@ def check_cut(
 
 
 def require_exact(check: Verification, what: str) -> None:
-    """Raise ``cut-not-exact`` unless a cut gave the full network's numbers."""
+    """Raise ``cut-not-exact`` unless a cut gave the full network's numbers.
+
+    Where the values of an output could not be compared, it is ``nothing-compared``.
+    """
+    _require_compared(check, what)
     if not check.passed:
         raise EdgecutError(
             f"the cut of {what} differs from the full network {_apart(check)}",
             code="cut-not-exact",
             hint="this is a defect of edgecut: please report the model",
+        )
+
+
+def _require_compared(check: Verification, what: str) -> None:
+    outputs = [f"'{one.output}'" for one in check.choices if not one.clear]
+    if outputs and all(fault.endswith(NONE_CLEAR) for fault in check.faults):
+        raise EdgecutError(
+            f"the values of {', '.join(outputs)} of {what} could not be compared: wherever the "
+            "check looked, the best score and the next one lie too close together to tell which "
+            "is the larger one",
+            code="nothing-compared",
+            hint="give --samples: images of which the network tells something",
         )
 
 

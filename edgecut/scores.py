@@ -19,6 +19,7 @@ import numpy as np
 
 from edgecut import edit
 from edgecut.categories import CategoryMap, OutputSlots
+from edgecut.choices import SHAPES
 from edgecut.demand import Demand, demand, key
 from edgecut.errors import EdgecutError
 from edgecut.network import Network
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 EXACT, RENORMALISE, OTHER = "exact", "renormalised", "other"
 SCORES = (EXACT, RENORMALISE, OTHER)
 SUMMED = "the last slot, of each anchor where there are several, is the sum of all that was cut"
-_MOVES = ("Concat", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 Wanted = Mapping[str, Region]
 
@@ -68,14 +68,23 @@ def renormalised(network: Network, wanted: Wanted, *, whole: Network | None = No
     return network.evolve(model, RENORMALISE)
 
 
-def masked(network: Network, wanted: Wanted, *, whole: Network | None = None) -> Network:
+def masked(
+    network: Network,
+    wanted: Wanted,
+    *,
+    whole: Network | None = None,
+    on: Network | None = None,
+) -> Network:
     """The whole network as ``renormalised`` means it: to a softmax, what is cut is never there.
+
+    ``on`` is another network with the same softmaxes, where the masks are to go into that.
 
     Raises:
         EdgecutError: ``no-softmax``.
     """
     places = _coupled(network, wanted, whole or network)
     need = demand(renormalised(network, wanted, whole=whole), wanted)
+    network = on or network
     model = network.editable()
     for node in list(model.graph):
         if key(node) in places:
@@ -169,7 +178,7 @@ def _anchors(entry: OutputSlots) -> int | None:
 def _ends(value: ir.Value, need: Demand) -> Iterator[ir.Node | None]:
     """The nodes behind the moves that an output is made of, as far as anything needs them."""
     node = value.producer()
-    if node is None or op_of(node) not in _MOVES:
+    if node is None or op_of(node) not in ("Concat", *SHAPES):
         yield node
         return
     regions = need.flows[key(node)].inputs
@@ -196,9 +205,10 @@ def _add_other(graph: ir.Graph, entry: OutputSlots, kept: Sequence[int]) -> Outp
         parts.append(_picked(graph, whole, stay, entry.axis))
         cut = _picked(graph, whole, [i for i in here if i not in set(stay)], entry.axis)
         axes = edit.constant(graph, "axes", np.array([entry.axis], np.int64))
-        parts.append(_appended(graph, "ReduceSum", [cut, axes], whole, entry.axis, 1))
+        parts.append(_like(graph, "ReduceSum", [cut, axes], whole, (entry.axis, 1)))
         slots += [*(entry.slots[i] for i in stay), None]
-    joined = _appended(graph, "Concat", parts, whole, entry.axis, len(slots), {"axis": entry.axis})
+    how = {"axis": entry.axis}
+    joined = _like(graph, "Concat", parts, whole, (entry.axis, len(slots)), how)
     joined.name = entry.output
     graph.outputs[place] = joined
     reason = f"{entry.reason}; {SUMMED}"
@@ -207,27 +217,21 @@ def _add_other(graph: ir.Graph, entry: OutputSlots, kept: Sequence[int]) -> Outp
 
 def _picked(graph: ir.Graph, value: ir.Value, places: Sequence[int], axis: int) -> ir.Value:
     where = edit.constant(graph, "slots", np.array(places, np.int64))
-    return _appended(graph, "Gather", [value, where], value, axis, len(places), {"axis": axis})
+    return _like(graph, "Gather", [value, where], value, (axis, len(places)), {"axis": axis})
 
 
-def _appended(
+def _like(
     graph: ir.Graph,
     op_type: str,
     inputs: Sequence[ir.Value],
     like: ir.Value,
-    axis: int,
-    size: int,
+    size: tuple[int, int],
     attributes: Mapping[str, int] | None = None,
 ) -> ir.Value:
-    """A new last node, whose output is like another value but for its size on one axis."""
-    import onnx_ir as ir
-
-    shape = list(shape_of(like))
-    shape[axis] = size
-    name = edit.fresh(f"{like.name}/{op_type}", edit.value_names(graph))
-    output = ir.Value(name=name, shape=ir.Shape(shape), type=like.type)
-    graph.append(ir.node(op_type, inputs, attributes or {}, outputs=[output], name=name))
-    return output
+    """The output of a new last node: like another value but for its size, (axis, size)."""
+    shape = [size[1] if axis == size[0] else n for axis, n in enumerate(shape_of(like))]
+    (made,) = edit.appended(graph, op_type, inputs, attributes, kind=like.type, shape=shape)
+    return made
 
 
 def _no_softmax(message: str) -> EdgecutError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, combinations
 from typing import TYPE_CHECKING
 
 from edgecut import shipped
@@ -14,7 +14,7 @@ from edgecut.errors import EdgecutError
 from edgecut.network import Network, TensorSpec
 from edgecut.ops.elementwise import Elementwise
 from edgecut.ops.rule import Unsupported, attribute, op_of, shape_of
-from edgecut.trail import followed, trail
+from edgecut.trail import Place, followed, trail
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -43,25 +43,87 @@ def given(network: Network, text: str, count: int) -> tuple[Entry, ...]:
             f"by commas; outputs: {', '.join(specs)}",
         )
     values = {str(value.name): value for value in network.model.graph.outputs}
-    return tuple(
+    entries = tuple(
         _given_values(values[match[1]], match, own)
         if match[2] == VALUES
         else _given_one(specs[match[1]], match, own)
         for match, own in zip(matches, _owners(matches, count), strict=True)
     )
+    _check_choices(entries, values)
+    return entries
+
+
+def _check_choices(entries: Sequence[Entry], values: Mapping[str, ir.Value]) -> None:
+    """Refuse two descriptions of the slots of one choice that say different things."""
+    described: list[tuple[Entry, tuple[int | None, ...], set[Place]]] = []
+    for entry in entries:
+        value = values[entry.output]
+        if isinstance(entry, OutputSlots):
+            described.append((entry, entry.slots, trail(value, entry.axis)))
+        elif choice := choice_behind(value):
+            described.append((entry, entry.values, trail(choice.scores, choice.axis)))
+    for (one, slots, seen), (other, others, also) in combinations(described, 2):
+        coded = isinstance(one, OutputValues) or isinstance(other, OutputValues)
+        if coded and slots != others and not seen.isdisjoint(also):
+            raise EdgecutError(
+                f"--slots says two things of the same slots: those of '{one.output}' are those of "
+                f"'{other.output}'",
+                code="bad-slots",
+                hint="describe both alike, or leave one out, which then stays whole",
+            )
 
 
 def _owners(matches: Sequence[re.Match[str]], count: int) -> list[range]:
     """Which categories each description is of: all of them, or of several levels its own.
 
     Levels have one marked part each, which together are as many as there are categories.
+
+    Raises:
+        EdgecutError: ``bad-slots`` where these can only be levels, and do not say so.
     """
-    marked = [re.findall(r"(\d+)c", match[4] or match[5]) for match in matches]
-    sizes = [int(parts[0]) for parts in marked if len(parts) == 1]
-    if len(matches) < 2 or len(sizes) < len(matches) or sum(sizes) != count:
-        return [range(count)] * len(matches)
-    ends = list(accumulate(sizes))
-    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    texts = [(match[4] or match[5]).split("+") for match in matches]
+    marked = [[int(part[:-1]) for part in parts if part.endswith("c")] for parts in texts]
+    if len(matches) > 1 and all(len(own) == 1 for own in marked):
+        sizes = [own for (own,) in marked]
+        if sum(sizes) == count:
+            ends = list(accumulate(sizes))
+            return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    if len(matches) > 1 and all(_own_part(parts, count) is None for parts in texts):
+        _refuse_levels(matches, texts, marked, count)
+    return [range(count)] * len(matches)
+
+
+def _refuse_levels(
+    matches: Sequence[re.Match[str]],
+    texts: Sequence[Sequence[str]],
+    marked: Sequence[Sequence[int]],
+    count: int,
+) -> None:
+    """Tell what several descriptions sum to of which none is of all categories."""
+    sizes = [own or [int(parts[0])] for parts, own in zip(texts, marked, strict=True)]
+    if not all(own or len(parts) == 1 for parts, own in zip(texts, marked, strict=True)):
+        return
+    if any(len(own) > 1 for own in sizes):
+        return
+    total = sum(size for (size,) in sizes)
+    if total == count:
+        parts = [
+            f"{match[1]}:{match[2]}:{'+'.join(own) if mine else own[0] + 'c'}"
+            for match, own, mine in zip(matches, texts, marked, strict=True)
+        ]
+        raise EdgecutError(
+            f"--slots: {total} labels are those of several outputs together, and not each of them "
+            "marks which part is its own",
+            code="bad-slots",
+            hint=f"--slots {','.join(parts)}",
+        )
+    told = " + ".join(str(size) for (size,) in sizes)
+    raise EdgecutError(
+        f"--slots describes {told} = {total} categories, and there are {count} labels",
+        code="bad-slots",
+        hint="levels take the labels of all outputs, one after the other, and mark whose are "
+        "where, as coarse:1:2c,fine:1:3c does of 5 labels; give as many labels as that",
+    )
 
 
 def _descriptions(text: str) -> Iterator[re.Match[str]]:
@@ -138,26 +200,17 @@ def _own_part(texts: Sequence[str], count: int) -> int | None:
 def found(network: Network, count: int, source: str) -> tuple[Entry, ...]:
     """The values and slots that the graph shows or, where it shows none, what shapes allow."""
     values = {str(v.name): v for v in network.model.graph.outputs}
-    chosen = [(value, c) for value in values.values() if (c := _choice(value, count))]
-    ours = {str(value.name) for value, _ in chosen}
-    others = [s for s in network.outputs if s.name not in ours]
-    shown = [_shown(spec, values[spec.name], count) for spec in others]
-    if chosen:
-        coded = [_coded(str(value.name), choice, count) for value, choice in chosen]
-        beside = [_seen(spec, values[spec.name], chosen, coded) for spec in others]
-        shown = [*coded, *(a or b for a, b in zip(shown, beside, strict=True))]
-    certain = any(shown)
-    readings = [r for r in (shown if certain else _guessed(network, count)) if r]
+    readings, certain = _read(network, count)
     if not readings:
         shapes = ", ".join(f"'{s.name}' {list(s.shape)}" for s in network.outputs)
         raise EdgecutError(
             f"the {count} categories of {source} fit no output of {network.name}: {shapes}"
             + "".join(f"; {told}" for told in map(_told, values.values()) if told),
             code="labels-do-not-fit",
-            hint=_as_levels(network, count) or _fitting_counts(network),
+            hint=_as_levels(network, count) or _fitting_counts(network) + _on_axes(network, count),
         )
     first = tuple(candidates[0] for candidates in readings)
-    if any(len(r) > 1 for r in readings) or not (certain or _are_scales(network, first)):
+    if not certain or any(len(r) > 1 for r in readings):
         listed = "; ".join(f"{_place(c)}: {c.reason}" for r in readings for c in r)
         example = ",".join(_text(c, count) for c in first)
         raise EdgecutError(
@@ -166,6 +219,43 @@ def found(network: Network, count: int, source: str) -> tuple[Entry, ...]:
             hint=f"for example --slots {example}; leave out an output that holds none of them",
         )
     return first
+
+
+def _read(network: Network, count: int) -> tuple[list[list[Entry]], bool]:
+    """The readings of each output that has any, and whether the first of each belong together.
+
+    What the graph shows belongs together where it is about the same slots. A choice among as many
+    places as there are categories may be one of other things, such as angles: where another output
+    fits the categories as well, and the choice does not see its slots, nobody can tell.
+    """
+    values = dict(zip(network.outputs, network.model.graph.outputs, strict=True))
+    choices = {spec: c for spec, value in values.items() if (c := _choice(value, count))}
+    seen = [trail(choice.scores, choice.axis) for choice in choices.values()]
+    found: dict[TensorSpec, list[Entry]] = {}
+    for spec, value in values.items():
+        if spec in choices:
+            found[spec] = _coded(spec.name, choices[spec], count)
+        elif shown := _shown(spec, value, count):
+            found[spec] = [reading for reading, _ in shown]
+            seen += [part for _, part in shown]
+    beside = {s: _seen(s, value, choices, found) for s, value in values.items() if s not in found}
+    certain = bool(found) and (not choices or _akin(seen))
+    if choices or not found:
+        unseen = {spec: values[spec] for spec, seen_too in beside.items() if not seen_too}
+        guessed = _all_guessed(unseen, count)
+        beside |= guessed
+        certain = certain and not any(guessed.values())
+    readings = [r for spec in values if (r := found.get(spec) or beside.get(spec))]
+    return readings, certain if found else _are_scales(network, [r[0] for r in readings])
+
+
+def _akin(trails: Sequence[set[Place]]) -> bool:
+    """Whether the slots of all are the same ones, as far as the graph shows."""
+    one, *rest = trails
+    while near := [other for other in rest if not one.isdisjoint(other)]:
+        one = one.union(*near)
+        rest = [other for other in rest if one.isdisjoint(other)]
+    return not rest
 
 
 def _place(entry: Entry) -> str:
@@ -196,17 +286,17 @@ def _coded(output: str, choice: Choice, count: int) -> list[Entry]:
 def _seen(
     spec: TensorSpec,
     value: ir.Value,
-    chosen: Sequence[tuple[ir.Value, Choice]],
-    coded: Sequence[Sequence[Entry]],
+    choices: Mapping[TensorSpec, Choice],
+    coded: Mapping[TensorSpec, Sequence[Entry]],
 ) -> list[Entry]:
     """The readings of an output of scores that a choice sees as well."""
-    for (_, choice), readings in zip(chosen, coded, strict=True):
-        seen = set(trail(choice.scores, choice.axis))
+    for chosen, choice in choices.items():
+        seen = trail(choice.scores, choice.axis)
         for axis, size in enumerate(spec.shape):
             if size == choice.size and not seen.isdisjoint(trail(value, axis)):
                 return [
                     OutputSlots(output=spec.name, axis=axis, slots=r.values, reason=r.reason)
-                    for r in readings
+                    for r in coded[chosen]
                     if isinstance(r, OutputValues)
                 ]
     return []
@@ -233,28 +323,57 @@ def _are_scales(network: Network, entries: Sequence[Entry]) -> bool:
     return len(roles) == 1 and len({shapes[entry.output] for entry in entries}) == len(entries)
 
 
-def _shown(spec: TensorSpec, value: ir.Value, count: int) -> list[Entry]:
-    """The readings of an output that the graph shows."""
-    shown: list[Entry] = []
+def _shown(spec: TensorSpec, value: ir.Value, count: int) -> list[tuple[Entry, set[Place]]]:
+    """The readings of an output that the graph shows, and where the slots of each come from."""
+    shown: list[tuple[Entry, set[Place]]] = []
     for axis, size in enumerate(spec.shape):
         parts = _parts(value, axis)
-        if parts.count(count) == 1 and len(parts) > 1:
-            before = sum(parts[: parts.index(count)])
+        sizes = [shape_of(part)[place] for part, place in parts]
+        if sizes.count(count) == 1 and len(sizes) > 1:
+            own = sizes.index(count)
+            before = sum(sizes[:own])
             slots = _layout(1, before, range(count), size - before - count)
-            reason = f"the graph joins parts of {', '.join(map(str, parts))} slots on it"
-            shown.append(OutputSlots(output=spec.name, axis=axis, slots=slots, reason=reason))
+            reason = f"the graph joins parts of {', '.join(map(str, sizes))} slots on it"
+            entry = OutputSlots(output=spec.name, axis=axis, slots=slots, reason=reason)
+            shown.append((entry, trail(*parts[own])))
     return shown
 
 
-def _guessed(network: Network, count: int) -> list[list[Entry]]:
-    """The readings of each output that its shape allows."""
-    return [
-        [c for axis, n in enumerate(s.shape) if n > 1 for c in _by_size(s.name, axis, n, count)]
-        for s in network.outputs
-    ]
+def _all_guessed(
+    values: Mapping[TensorSpec, ir.Value], count: int
+) -> dict[TensorSpec, list[Entry]]:
+    """The readings of several outputs that their shapes allow.
+
+    Where the values of one were chosen on another axis, its shape says nothing by itself: there
+    is a height, or a number of boxes. It counts where it has the slots of another output.
+    """
+    guessed = {spec: _guessed(spec, value, count) for spec, value in values.items()}
+    chosen = {spec for spec, value in values.items() if choice_behind(value)}
+    seen: set[Place] = set()
+    for spec in guessed.keys() - chosen:
+        seen = seen.union(*(trail(values[spec], r.axis) for r in guessed[spec]))
+    for spec in chosen:
+        readings = [r for r in guessed[spec] if not seen.isdisjoint(trail(values[spec], r.axis))]
+        guessed[spec] = readings
+    return {spec: list(readings) for spec, readings in guessed.items()}
 
 
-def _by_size(output: str, axis: int, size: int, count: int) -> list[Entry]:
+def _guessed(spec: TensorSpec, value: ir.Value, count: int) -> list[OutputSlots]:
+    """The readings of an output that its shape allows."""
+    axes = [axis for axis, n in enumerate(spec.shape) if n > 1 and not _has_ranks(value, axis)]
+    return [c for axis in axes for c in _by_size(spec.name, axis, spec.shape[axis], count)]
+
+
+def _has_ranks(value: ir.Value, axis: int) -> bool:
+    """Whether on an axis are the ranks of a TopK, which are no slots."""
+    *_, (last, place) = followed(value, axis, Elementwise.op_types)
+    node = last.producer()
+    if node is None or op_of(node) != "TopK":
+        return False
+    return bool(attribute(node, "axis", -1) % len(shape_of(last)) == place)
+
+
+def _by_size(output: str, axis: int, size: int, count: int) -> list[OutputSlots]:
     own = range(count)
     readings: list[tuple[tuple[int | None, ...], str]] = []
     for before, head in HEADS.items():
@@ -297,17 +416,27 @@ def _layout_text(slots: Sequence[int | None], count: int) -> str:
     return f"{anchors}*({'+'.join(parts)})" if anchors > 1 else "+".join(parts)
 
 
-def _parts(value: ir.Value, axis: int) -> list[int]:
-    """Sizes of the parts that the graph joins on an axis, followed backward to their Concat."""
-    *_, (last, axis) = followed(value, axis, Elementwise.op_types)
-    node = last.producer()
-    if node is None or op_of(node) != "Concat":
-        return []
-    try:
-        joined = attribute(node, "axis", 0) % len(shape_of(last)) == axis
-        return [shape_of(part)[axis] for part in node.inputs] if joined else []
-    except Unsupported:
-        return []
+def _parts(value: ir.Value, axis: int) -> list[Place]:
+    """The parts that the graph joins on an axis, followed backward to their Concat."""
+    for last, place in followed(value, axis, Elementwise.op_types):
+        node = last.producer()
+        try:
+            if node is not None and op_of(node) == "Concat":
+                joined = attribute(node, "axis", 0) % len(shape_of(last)) == place
+                return [(part, place) for part in node.inputs if part is not None and joined]
+        except Unsupported:
+            pass
+    return []
+
+
+def _on_axes(network: Network, count: int) -> str:
+    """How to say that a choice was made for each category, where an axis would allow that."""
+    parts = [
+        _text(readings[0], count)
+        for spec, value in zip(network.outputs, network.model.graph.outputs, strict=True)
+        if choice_behind(value) and (readings := _guessed(spec, value, count))
+    ]
+    return f"; where something is chosen for each category: --slots {','.join(parts)}" * bool(parts)
 
 
 def _as_levels(network: Network, count: int) -> str:

@@ -19,7 +19,7 @@ An output whose values are categories is judged by ``agreement``: the share of i
 the reference's. Only those count whose choice is clear, which the reference tells by a margin
 beside that output (see ``edgecut.coded``): how far the chosen score is from the next one, over the
 largest. None may differ in float32, a few in float16, more in int8; and no value that is met often
-enough to tell may be lost, however rare it is.
+enough to tell may be lost, however rare it is. ``doubts`` tells where that rests on little.
 
 This finds wrong builds, not poor ones: right int8 builds of noise-sensitive detectors reach 2 dB
 only. How good a build is, only accuracy on labelled samples can say. Without a category map, an
@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecut.agreement import AGREEMENT, Group, Named, Order
+from edgecut.agreement import AGREEMENT, Choices, Group, Named, Order
 from edgecut.categories import CategoryMap, OutputSlots
 from edgecut.errors import EdgecutError
 
@@ -58,6 +58,8 @@ TOLERANCES = {"float32": 2e-4, "float16": 25.0, "int8": 1.0}
 GROUP_TOLERANCE = 1e-3
 # A margin of coded outputs up to this is no clear choice: twice what a score may be off by.
 CLEAR = {"float32": 2 * TOLERANCES["float32"], "float16": 0.01, "int8": 0.05}
+# Where fewer of the choices of an output are clear, its values were hardly compared.
+FEW_CLEAR = 0.5
 # Noise flattens an int8 build, so it may lose gain, but never win as much.
 _GAINS = {"float16": (0.9, 1.1), "int8": (0.5, 1.25)}
 
@@ -72,6 +74,8 @@ class Verification:
     Where there are other outputs beside coded ones, the metric is that of the others; coded ones
     that do not agree are faults.
 
+    ``choices`` tells of each coded output how many choices were compared.
+
     ``max_abs_error`` is the largest absolute difference among the values judged. ``faults`` lists
     what is wrong regardless of the metric: a missing output, another shape or type, NaN, a
     misplaced category. ``passed`` is then false, and ``worst`` infinitely bad, unless an agreement.
@@ -85,11 +89,30 @@ class Verification:
     samples: int
     where: str
     faults: tuple[str, ...] = ()
+    choices: tuple[Choices, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an infinite number becomes None, as JSON has no infinity."""
-        values = {**asdict(self), "faults": list(self.faults)}
+        choices = [asdict(one) for one in self.choices]
+        values = {**asdict(self), "faults": list(self.faults), "choices": choices}
         return {k: None if v in (math.inf, -math.inf) else v for k, v in values.items()}
+
+
+def doubts(checks: Iterable[Verification]) -> dict[str, list[str]]:
+    """Of each coded output, why checks that passed may have told little of it."""
+    found: dict[str, list[Choices]] = {}
+    for one in (one for check in checks for one in check.choices):
+        found.setdefault(one.output, []).append(one)
+    told: dict[str, list[str]] = {}
+    for output, choices in found.items():
+        least = min(choices, key=lambda one: one.clear / one.total)
+        if least.clear < FEW_CLEAR * least.total:
+            text = f"only {least.clear} of {least.total} choices were clear enough to compare"
+            told.setdefault(output, []).append(text)
+        if any(one.values == 1 for one in choices):
+            text = "all that was compared has one value, and so has a build that knows no other"
+            told.setdefault(output, []).append(text)
+    return told
 
 
 def compare(
@@ -340,6 +363,10 @@ class _Judge:
             samples=self.samples,
             where=where,
             faults=faults,
+            choices=tuple(
+                Choices(output=name, total=one.total, clear=one.count, values=len(one.values))
+                for name, one in self.named.items()
+            ),
         )
 
     def _worst(self, exact: bool) -> tuple[str, float, float, str]:

@@ -1,4 +1,4 @@
-"""What is the largest along an axis and where, and tables that map such places to numbers."""
+"""What is the largest along an axis, and where."""
 
 from __future__ import annotations
 
