@@ -256,8 +256,8 @@ def _zoo_peers(data: dict[str, Any]) -> str:
     which = "every model" if every == 1 else f"one in {every}"
     versions = ", ".join(f"{name} {version}" for name, version in data["peers"].items())
     title = (
-        f"Three ways to take categories out of models of the zoo, {which}, {lists} keep-lists each: "
-        "the most parameters excluded, each by its own count"
+        f"Three ways to take categories out of models of the zoo, {which}, {lists} keep-lists each"
+        ": the most parameters excluded, each by its own count"
     )
     return f"{_table(title, ['model', *ways], rows)}\n\nOf {len(rows)} models, {told}. {versions}."
 
