@@ -253,11 +253,11 @@ def _zoo_peers(data: dict[str, Any]) -> str:
     handled = {way: sum(r["handled"] for r in data["rows"] if r["way"] == way) for way in ways}
     told = "; ".join(f"{way}: an answer for {handled[way]}, right for {right[way]}" for way in ways)
     lists, every = data["settings"]["keep_lists"], data["settings"]["every"]
-    which = "every model" if every == 1 else f"one model in {every}"
+    which = "every model" if every == 1 else f"one in {every}"
     versions = ", ".join(f"{name} {version}" for name, version in data["peers"].items())
     title = (
-        f"Three ways to take categories out of {which} of the zoo, {lists} keep-lists each: the "
-        "most parameters excluded, each by its own count"
+        f"Three ways to take categories out of models of the zoo, {which}, {lists} keep-lists each"
+        ": the most parameters excluded, each by its own count"
     )
     return f"{_table(title, ['model', *ways], rows)}\n\nOf {len(rows)} models, {told}. {versions}."
 
