@@ -38,7 +38,12 @@ TESTS = (  # the quick ones first
     *("tests/ops/test_rules.py", "tests/ops/test_contract.py", "tests/test_demand.py"),
     *("tests/passes/test_narrow.py", "tests/test_cutout.py", "tests/ops/test_backend_cases.py"),
 )
-APART = ("examples", "Example", "macs")  # no rules, and what is counted is not what is cut
+APART = (
+    "examples",
+    "Example",
+    "_numbers",
+    "macs",
+)  # no rules, and what is counted is not what is cut
 NO_RULES = ("op_types", "RULES", "MOST_FOLLOWED")  # names in no order, and a limit
 FUZZ = "0.2"  # of the random networks of ``make test``, and the same ones every time
 MOST_BYTES = 8 * 2**30

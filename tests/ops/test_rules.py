@@ -219,6 +219,12 @@ def test_slices_of_every_direction(bounds: tuple[int, int, int]) -> None:
     assert len(need.regions["x"].axis(1) or ()) == 2
 
 
+def test_a_slice_passes_on_what_is_wanted_of_other_axes() -> None:
+    network = one("Slice", (3, 8, 5), ints(1), ints(7), ints(1), ints(2))
+    _, need = narrowed(network, {0: [2], 1: [0, 2], 2: [1, 3]})
+    assert need.regions["x"].axes == ((2,), (1, 5), (1, 3))
+
+
 def test_gather_of_repeated_places() -> None:
     small, need = narrowed(one("Gather", (1, 5, 2), ints(4, 0, 4, -1), axis=1), {1: [0, 2, 3]})
     assert need.regions["x"].axis(1) == (4,)
