@@ -575,3 +575,54 @@ def test_what_takes_a_shape_that_is_computed_is_refused(op_type: str, inputs: li
 def test_an_axis_that_is_not_repeated_passes_demand_on() -> None:
     _, need = narrowed(one("Tile", (3, 4, 5), ints(1, 2, 1)), {0: [1], 1: [0, 5], 2: [2, 3]})
     assert need.regions["x"].axes == ((1,), None, (2, 3))
+
+
+# What of an input is asked for, and whether an axis is said to stop the cut.
+
+SIX = np.linspace(0.5, 2, 6, dtype=np.float32)
+NORMAL = one("BatchNormalization", (2, 6, 3), *[SIX] * 4)
+GROUPED = one("GroupNormalization", (2, 6, 3), SIX, SIX, num_groups=2, opset=21)
+LAYERED = one("LayerNormalization", (2, 5, 6), SIX)
+OF_UNIT_LENGTH = one("LpNormalization", (2, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted", "asked"),
+    [
+        (NORMAL, {0: [1], 1: [2], 2: [0, 1]}, ((1,), (2,), (0, 1))),
+        (one("InstanceNormalization", (2, 6, 3), SIX, SIX), {0: [1], 1: [2]}, ((1,), (2,), None)),
+        (GROUPED, {0: [1], 1: [3, 4, 5]}, ((1,), (3, 4, 5), None)),
+        (LAYERED, {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("LayerNormalization", (2, 6), SIX, axis=1), {0: [1]}, ((1,), None)),
+        (OF_UNIT_LENGTH, {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("Softmax", (2, 5, 6)), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("CumSum", (2, 5, 6), ints(-1)), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("MaxPool", (2, 6, 4), kernel_shape=[2]), {0: [1], 1: [2]}, ((1,), (2,), None)),
+        (one("ArgMax", (2, 5, 6), axis=-1), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+    ],
+    ids=lambda value: value.model.graph[0].op_type if isinstance(value, Network) else "",
+)
+def test_axes_that_nothing_couples_pass_demand_on(
+    network: Network, wanted: Mapping[int, Sequence[int]], asked: tuple[object, ...]
+) -> None:
+    _, need = narrowed(network, wanted)
+    assert need.regions["x"].axes == asked and not need.refusals
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted", "asked"),
+    [
+        (GROUPED, {1: [4]}, (None, (3, 4, 5), None)),
+        (LAYERED, {1: [1], 2: [3]}, (None, (1,), None)),
+        (OF_UNIT_LENGTH, {1: [1], 2: [3]}, (None, (1,), None)),
+        (one("CumSum", (2, 5, 6), ints(2)), {1: [1], 2: [3]}, (None, (1,), None)),
+    ],
+    ids=lambda value: value.model.graph[0].op_type if isinstance(value, Network) else "",
+)
+def test_axes_that_are_coupled_are_needed_whole_and_said_to_stop_the_cut(
+    network: Network, wanted: Mapping[int, Sequence[int]], asked: tuple[object, ...]
+) -> None:
+    _, need = narrowed(network, wanted)
+    assert need.regions["x"].axes == asked
+    (refusal,) = need.refusals
+    assert refusal.reason.startswith(refusal.op_type)
