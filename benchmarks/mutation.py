@@ -283,12 +283,10 @@ def _graft(old: Mapping[str, Any], new: Mapping[str, Any], module: str) -> None:
         mine = old.get(name)
         if isinstance(value, int) and isinstance(old, dict):
             old[name] = value
-        if getattr(value, "__module__", None) != module:
-            continue
-        if isinstance(value, type) and isinstance(mine, type):
+        if isinstance(value, type) and isinstance(mine, type) and value.__module__ == module:
             _graft(vars(mine), vars(value), module)
         function, own = _function(value), _function(mine)
-        if function is not None and own is not None:
+        if function is not None and own is not None and function.__module__ == module:
             own.__code__, own.__defaults__ = function.__code__, function.__defaults__
             own.__kwdefaults__ = function.__kwdefaults__
 
