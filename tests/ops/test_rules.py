@@ -232,6 +232,11 @@ def test_gather_of_repeated_places() -> None:
     assert small.outputs[0].shape == (1, 3, 2)
 
 
+def test_gather_along_the_first_axis() -> None:
+    _, need = narrowed(one("Gather", (3, 4), ints(2, 0)), {0: [1], 1: [1, 3]})
+    assert need.regions["x"].axes == ((0,), (1, 3))
+
+
 def test_gather_of_one_place_from_what_was_narrowed() -> None:
     """The places are looked up in what is left, which other readers share."""
     nodes = [
@@ -269,6 +274,21 @@ def test_split_of_which_one_part_is_read() -> None:
     network = network_of(nodes, inputs={"x": (1, 7)}, outputs=["y"], weights={"sizes": ints(3, 4)})
     _, need = narrowed(network, {1: [0, 2]})
     assert need.regions["x"].axis(1) == (3, 5)
+
+
+def test_split_along_the_first_axis() -> None:
+    nodes = [
+        helper.make_node("Split", ["x"], ["a", "b", "c"], num_outputs=3),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    network = network_of(nodes, inputs={"x": (6, 2)}, outputs=["y"])
+    _, need = narrowed(network, {0: [1], 1: [0]})
+    assert need.regions["x"].axes == ((3,), (0,))
+
+
+def test_padded_axes_are_counted_from_the_end() -> None:
+    _, need = narrowed(one("Pad", (2, 4, 3), ints(1, 0), None, ints(-1)), {1: [0, 2], 2: [1]})
+    assert need.regions["x"].axes == (None, (0, 2), None)
 
 
 @pytest.mark.parametrize("pads", [(0, 1, 0, 0, 0, 0), (0, 0, 0, 0, 1, 0), (0, -1, 0, 0, 0, 0)])
