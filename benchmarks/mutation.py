@@ -102,11 +102,14 @@ def run(*, files: Sequence[str], every: int, jobs: int) -> dict[str, Any]:
 
         def tell(mutant: Mutant, by: str | None) -> None:
             row = {key: value for key, value in asdict(mutant).items() if key != "text"}
-            row |= {"noticed": by is not None, "by": by, "equivalent": excused.get(mutant.name)}
+            reason = excused.get(mutant.name)
+            if by is not None and reason is not None:
+                raise RuntimeError(f"{EQUIVALENT.name} lists what {by} notices: {mutant.name}")
+            row |= {"noticed": by is not None, "by": by, "equivalent": reason}
             rows[mutant.name] = row
             known.append(row)
             print(json.dumps(row), file=kept, flush=True)
-            if by is None and not row["equivalent"]:
+            if by is None and reason is None:
                 print(f"  MISSED {mutant.path}:{mutant.line}: {mutant.after}", file=sys.stderr)
 
         with warnings.catch_warnings():
