@@ -21,7 +21,7 @@ test: $(READY) lint
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# The tests on random networks, with TIMES as many examples and never the same ones: some minutes
+# The tests on random networks, with TIMES as many examples and never the same ones: four minutes
 # for each ten. What failed is in .hypothesis, and is tried first the next time.
 fuzz: $(READY)
 	EDGECUT_FUZZ=$(TIMES) $(BIN)/pytest -m hypothesis tests/test_cutout.py tests/passes

@@ -27,7 +27,7 @@ EVERY_S = 0.02
 
 
 def run(*, gib: Sequence[float]) -> dict[str, Any]:
-    """Rows ``{weights, weight_bytes, cut_s, peak_bytes, anonymous_bytes}``.
+    """Rows ``{weights, weight_bytes, peak_bytes, anonymous_bytes}``.
 
     ``peak_bytes`` are those of all processes, with pages that they share counted once;
     ``anonymous_bytes`` leave out what is mapped from files, which the system may drop any time.
@@ -51,15 +51,13 @@ def _measured(folder: Path, gib: float, inside: bool) -> dict[str, Any]:
     labels.write_text("".join(f"category {i}\n" for i in range(CATEGORIES)))
     command = [sys.executable, "-m", "edgecut", "cut", "--keep", KEEP, "--labels", str(labels)]
     command += [str(folder / "large.onnx"), "--out", str(folder / "cut.onnx")]
-    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    peak, anonymous = _watched(process)
+    peak, anonymous = watched(process)
     if process.returncode:
         raise RuntimeError(f"the cut ended with exit code {process.returncode}")
     return {
         "weights": "inside" if inside else "beside",
         "weight_bytes": weight_bytes,
-        "cut_s": time.perf_counter() - start,
         "peak_bytes": peak,
         "anonymous_bytes": anonymous,
     }
@@ -105,7 +103,7 @@ def write_model(folder: Path, layers: int, *, inside: bool) -> int:
     return offset
 
 
-def _watched(process: subprocess.Popen[bytes]) -> tuple[int, int]:
+def watched(process: subprocess.Popen[bytes]) -> tuple[int, int]:
     """The largest memory of a process and its children at one time: all, and what is no file's."""
     peak = anonymous = 0
     while process.poll() is None:

@@ -253,11 +253,11 @@ def _zoo_peers(data: dict[str, Any]) -> str:
     handled = {way: sum(r["handled"] for r in data["rows"] if r["way"] == way) for way in ways}
     told = "; ".join(f"{way}: an answer for {handled[way]}, right for {right[way]}" for way in ways)
     lists, every = data["settings"]["keep_lists"], data["settings"]["every"]
-    which = "every model" if every == 1 else f"one model in {every}"
+    which = "every model" if every == 1 else f"one in {every}"
     versions = ", ".join(f"{name} {version}" for name, version in data["peers"].items())
     title = (
-        f"Three ways to take categories out of {which} of the zoo, {lists} keep-lists each: the "
-        "most parameters excluded, each by its own count"
+        f"Three ways to take categories out of models of the zoo, {which}, {lists} keep-lists each"
+        ": the most parameters excluded, each by its own count"
     )
     return f"{_table(title, ['model', *ways], rows)}\n\nOf {len(rows)} models, {told}. {versions}."
 
@@ -316,6 +316,20 @@ def _scale(data: dict[str, Any]) -> str:
     return _table("Demand, narrow and cost, by size of the graph", columns, rows)
 
 
+def _large(data: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{row['weight_bytes'] / 2**30:.2f}",
+            "in the model's file" if row["weights"] == "inside" else "in a file beside it",
+            f"{row['anonymous_bytes'] / 2**30:.2f}",
+            f"{row['peak_bytes'] / 2**30:.2f}",
+        ]
+        for row in data["rows"]
+    ]
+    columns = ["weights, GiB", "which lie", "memory of its own, GiB", "with pages of files, GiB"]
+    return _table("`edgecut cut` of large matrix products, checks and all", columns, rows)
+
+
 TABLES = {
     "paper": _paper,
     "detectors": _detectors,
@@ -324,6 +338,7 @@ TABLES = {
     "zoo": _zoo,
     "zoo_peers": _zoo_peers,
     "scale": _scale,
+    "large": _large,
     "mutation": _mutation,
     "hostile": _hostile,
     "drift": _drift,

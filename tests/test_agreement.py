@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecut.categories import CategoryMap, OutputValues
-from edgecut.verification import Verification, compare, verify_artifact, verify_cut
+from edgecut.verification import Verification, compare, doubts, verify_artifact, verify_cut
 
 Array = NDArray[Any]
 
@@ -146,3 +146,23 @@ def test_gains_change_no_differences_of_values() -> None:
         neutral=neutral,
     )
     assert result.passed and result.metric == "agreement"
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "told"),
+    [
+        ([[0, 1, 2]], [[1.0, 1.0, 1.0]], []),
+        ([[0, 1, 2, 1, 2]], [[1.0, 1.0, 0.0, 0.0, 0.0]], ["only 2 of 5"]),
+        ([[1, 1, 1]], [[1.0, 1.0, 1.0]], ["one value"]),
+    ],
+)
+def test_what_a_comparison_rests_on_is_told(
+    values: list[list[int]], margin: list[list[float]], told: list[str]
+) -> None:
+    given = {"seg": np.array(values), "margin": np.array(margin)}
+    result = compare(given, {"seg": np.array(values)}, margins=MARGINS)
+    assert result.passed
+    (record,) = result.to_json()["choices"]
+    assert record["total"] == len(values[0]) and record["clear"] == np.count_nonzero(margin)
+    found = doubts([result]).get("seg", [])
+    assert len(found) == len(told) and all(a in b for a, b in zip(told, found, strict=True))

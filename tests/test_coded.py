@@ -248,8 +248,9 @@ def test_the_largest_score_is_that_of_the_choice(kind: str) -> None:
     among = run(small, random_inputs(network))
     kept = made[:, STAY] / (made[:, STAY].sum(1, keepdims=True) if kind == "Softmax" else 1)
     np.testing.assert_allclose(among["v"], -kept.max(1), rtol=1e-5)
-    np.testing.assert_allclose(among["w"], full.max((2, 3), keepdims=True), rtol=1e-5)
-    assert done.cut.macs == whole.cut.macs  # the outputs of each map alone need them all
+    # Of each category the largest on the picture: these are scores of categories, too.
+    np.testing.assert_allclose(among["w"], full.max((2, 3), keepdims=True)[:, STAY], rtol=1e-5)
+    assert done.cut.macs < whole.cut.macs
 
 
 def test_the_largest_that_a_softmax_takes_away_is_no_score_of_a_choice() -> None:
@@ -391,3 +392,73 @@ def test_why_says_that_values_are_categories() -> None:
 def test_every_category_needs_what_a_choice_sees() -> None:
     network = segmenter()
     assert set(node_categories(network).values()) == {tuple(sorted(NAMES[1:]))}
+
+
+def test_what_reads_the_best_scores_inside_forbids_another_choice() -> None:
+    """A box that is scaled by the best score of all is not that of the best of the kept."""
+    inside = [node("Mul", ["f", "v"], ["scaled"]), node("Sub", ["scaled", "v"], ["gap"])]
+    network = top(1, *inside, outputs=("i", "gap"))
+    with pytest.raises(EdgecutError) as error:
+        cut(network, KEEP, scores="renormalised")
+    assert error.value.code == "no-choice" and "TopK" in error.value.message
+    cut(network, KEEP)
+
+
+def test_every_choice_of_more_than_are_kept_is_looked_at() -> None:
+    """The second one loses its axis where one rank is left."""
+    again = [
+        node("TopK", ["f", "k"], ["v2", "i2"], axis=1),
+        node("Squeeze", ["i2"], ["j"]),
+    ]
+    with pytest.raises(EdgecutError) as error:
+        cut(top(3, *again, outputs=("i", "j")), KEEP[:1], scores="renormalised")
+    assert error.value.code == "too-few-kept" and "TopK_6" in error.value.message
+
+
+def test_two_layouts_of_one_choice_are_refused() -> None:
+    nodes = [node("ArgMax", ["s"], ["y"], axis=1), node("Cast", ["y"], ["z"], to=1)]
+    network = built(*nodes, outputs=["y", "z"])
+    slots = "y:values:1+5,z:values:5+1"
+    with pytest.raises(EdgecutError) as error:
+        with_categories(network, NAMES[1:], source="test", slots=slots)
+    assert error.value.code == "bad-slots" and "'y'" in error.value.message
+
+
+@pytest.mark.parametrize("mask", [-1e9, -np.inf])
+def test_scores_that_are_masked_leave_the_other_choices_clear(mask: float) -> None:
+    masks = np.zeros((1, 6, 1, 1), np.float32)
+    masks[0, 1] = mask
+    nodes = [node("Add", ["s", "mask"], ["m"]), node("ArgMax", ["m"], ["y"], axis=1)]
+    network = built(*nodes, outputs=["y"], mask=masks)
+    told, names = with_margins(network)
+    margins = run(told, random_inputs(network))[names["y"]]
+    assert np.isfinite(margins).all() and np.median(margins) > 0.01
+
+
+def test_the_check_of_a_choice_among_the_kept_does_not_trust_the_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reference masks the full network's scores, and so sees a Gather of wrong ones."""
+    from edgecut import coded
+
+    real = coded._choose_among
+
+    def shifted(graph: object, choice: object, stay: list[int]) -> None:
+        real(graph, choice, [*stay[:-1], stay[-1] - 1])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(coded, "_choose_among", shifted)
+    network = segmenter()
+    small, _ = cut(network, KEEP, scores="renormalised")
+    expected = reference(network, KEEP, scores="renormalised")
+    feeds = random_inputs(network)
+    assert (run(small, feeds)["y"] != run(expected, feeds)["y"]).any()
+    monkeypatch.undo()
+    right, _ = cut(network, KEEP, scores="renormalised")
+    np.testing.assert_array_equal(run(right, feeds)["y"], run(expected, feeds)["y"])
+
+
+def test_what_was_cut_among_all_cannot_choose_anew() -> None:
+    small, _ = cut(segmenter(), KEEP)
+    with pytest.raises(EdgecutError) as error:
+        cut(small, ["*"], scores="renormalised")
+    assert error.value.code == "no-choice"

@@ -585,7 +585,7 @@ def test_labels_that_are_too_many_for_given_values() -> None:
 
 
 def test_scores_that_the_choice_sees_are_found_beside_it() -> None:
-    """An output of as many slots that it does not see is left whole."""
+    """An output of as many slots that it does not see is a question."""
     nodes = [
         node("Softmax", ["x"], ["p"], axis=1),
         node("ArgMax", ["p"], ["c"], axis=1),
@@ -593,9 +593,12 @@ def test_scores_that_the_choice_sees_are_found_beside_it() -> None:
         node("Relu", ["z"], ["r"]),
     ]
     inputs = {"x": (1, 3, 3, 7), "z": (1, 3, 3, 7)}
-    categories = found(network_of(nodes, inputs=inputs, outputs=["q", "r", "c"]))
+    categories = found(network_of(nodes[:3], inputs=inputs, outputs=["q", "c"]))
     assert [(o.output, o.axis) for o in categories.outputs] == [("q", 1)]
     assert [o.output for o in categories.coded] == ["c"]
+    with pytest.raises(EdgecutError) as error:
+        found(network_of(nodes, inputs=inputs, outputs=["q", "r", "c"]))
+    assert error.value.code == "ambiguous-slots" and "'r' axis 1" in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -653,3 +656,58 @@ def test_levels_have_some_of_the_categories_each() -> None:
 def test_outputs_that_have_all_labels_together_may_be_levels() -> None:
     text = refused("labels-do-not-fit", shaped((1, 2), (1, 5)), [f"c{i}" for i in range(7)])
     assert "--slots y0:1:2c,y1:1:5c" in text
+
+
+def test_a_choice_among_as_many_other_things_is_a_question() -> None:
+    """Ten angles are not ten categories, and nobody can tell but who made the network."""
+    nodes = [node("Relu", ["x"], ["logits"]), node("ArgMax", ["z"], ["angle"], axis=1)]
+    network = network_of(nodes, inputs={"x": (1, 3), "z": (1, 3)}, outputs=["logits", "angle"])
+    with pytest.raises(EdgecutError) as error:
+        found(network)
+    assert error.value.code == "ambiguous-slots" and "'logits' axis 1" in error.value.message
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_scores_are_found_whichever_factor_they_are(first: bool) -> None:
+    factors = ["cls", "obj"] if first else ["obj", "cls"]
+    nodes = [
+        node("Sigmoid", ["x"], ["cls"]),
+        node("Sigmoid", ["z"], ["obj"]),
+        node("Mul", factors, ["p"]),
+        node("ArgMax", ["p"], ["c"], axis=1),
+    ]
+    inputs = {"x": (1, 3, 7), "z": (1, 1, 7)}
+    categories = found(network_of(nodes, inputs=inputs, outputs=["cls", "c"]))
+    assert [(o.output, o.axis) for o in categories.outputs] == [("cls", 1)]
+
+
+def test_the_ranks_of_a_choice_and_the_rows_of_its_map_are_no_slots() -> None:
+    nodes = [node("TopK", ["x", "k"], ["v", "i"], axis=1)]
+    inputs, weights = {"x": (1, 100)}, {"k": np.array([3])}
+    for outputs in (["v", "i"], ["i"]):
+        network = network_of(nodes, inputs=inputs, outputs=outputs, weights=weights)
+        with pytest.raises(EdgecutError) as error:
+            found(network)
+        assert error.value.code == "labels-do-not-fit" and "among 100" in error.value.message
+    rows = network_of(
+        [node("ArgMax", ["x"], ["y"], axis=1)], inputs={"x": (1, 21, 3, 6)}, outputs=["y"]
+    )
+    with pytest.raises(EdgecutError) as error:
+        found(rows)
+    assert error.value.code == "labels-do-not-fit"
+
+
+@pytest.mark.parametrize(
+    ("labels", "slots", "told"),
+    [
+        (5, "coarse:1:2,fine:1:3", "coarse:1:2c,fine:1:3c"),
+        (6, "coarse:1:2c,fine:1:3c", "2 + 3 = 5"),
+    ],
+)
+def test_mistakes_in_levels_are_told_as_such(labels: int, slots: str, told: str) -> None:
+    nodes = [node("Relu", ["x"], ["coarse"]), node("Relu", ["z"], ["fine"])]
+    network = network_of(nodes, inputs={"x": (1, 2), "z": (1, 3)}, outputs=["coarse", "fine"])
+    with pytest.raises(EdgecutError) as error:
+        with_categories(network, [f"c{i}" for i in range(labels)], source="test", slots=slots)
+    assert error.value.code == "bad-slots"
+    assert told in f"{error.value.message} {error.value.hint}"

@@ -374,3 +374,18 @@ def test_real_detectors_have_the_accuracy_once_measured(
     rows = evaluate({recipe: subject}, samples, keep=tuple(expected), rules=rules.detections)
     assert len(samples) == 252 and samples.skipped == ()
     assert {row["category"]: row["ap50"] for row in rows} == pytest.approx(expected, abs=0.001)
+
+
+def test_choices_of_levels_are_judged_by_the_level_that_has_them_all() -> None:
+    coarse = OutputValues(output="coarse", values=(0, 1), reason="test")
+    fine = OutputValues(output="fine", values=(2, 3, 4), reason="test")
+    known = CategoryMap(names=tuple("abcde"), outputs=(), source="test", coded=(coarse, fine))
+    outputs = {"coarse": np.array([[0]]), "fine": np.array([[2.0]])}
+    assert predict(outputs, known, (2, 3, 4)) == 2
+    assert predict(outputs, known, (0, 1)) == 0
+    with pytest.raises(EdgecutError) as error:
+        predict(outputs, known, (1, 2))
+    assert error.value.code == "wrong-scores"
+    with pytest.raises(EdgecutError) as error:
+        predict({**outputs, "fine": np.array([[np.nan]])}, known, (2, 3, 4))
+    assert error.value.code == "not-finite"

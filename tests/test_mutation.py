@@ -68,6 +68,10 @@ TWO = 2
 
 
 class Doubling:
+    @property
+    def two(self):
+        return 1 + 1
+
     @staticmethod
     def double(x):
         return x + x
@@ -86,6 +90,10 @@ def test_sum():
 
 def test_product():
     assert times(3) == 6
+
+
+def test_two():
+    assert Doubling().two == 2
 """
 
 
@@ -111,7 +119,8 @@ def told(repository: Path, *texts: str) -> subprocess.CompletedProcess[str]:
 
 def test_deadly_mutants_are_noticed_and_harmless_ones_are_not(repository: Path) -> None:
     done = told(repository)
-    noticed = [f"tests/test_doubling.py::test_{name}" for name in ("product", "sum")]
+    names = ("product", "sum", "two", "two", "two")
+    noticed = [f"tests/test_doubling.py::test_{name}" for name in names]
     assert sorted(done.stdout.split()) == noticed, done.stderr
     harmless, unimportable = DOUBLING.replace("x * TWO", "TWO * x"), DOUBLING + "1 / 0\n"
     done = told(repository, harmless, unimportable)

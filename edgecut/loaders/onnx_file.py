@@ -14,7 +14,7 @@ from edgecut.loaders import folding, opset
 from edgecut.loaders.exactness import check_exact
 from edgecut.loaders.external_data import Apart, arrays, bring_inside, check_length, mapped
 from edgecut.loaders.outline import outline
-from edgecut.loaders.protobuf import inside
+from edgecut.loaders.protobuf import first_damaged_text, inside
 from edgecut.network import Network, to_model
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _prepared(
 
     Weights that are ``apart`` are inputs there.
     """
+    _check_texts(proto, where)
     opset.check(proto, where)
     _drop_weights_from_inputs(proto)
     _fix_inputs(proto, input_shapes, where)
@@ -129,6 +130,15 @@ def _parse(data: bytes, where: str) -> onnx.ModelProto:
             code="not-onnx",
         )
     return proto
+
+
+def _check_texts(proto: onnx.ModelProto, where: str) -> None:
+    damaged = first_damaged_text(proto)
+    if damaged is not None:
+        raise EdgecutError(
+            f"{where} is not an ONNX model, or it is damaged: {damaged[:60]!r} is no UTF-8",
+            code="not-onnx",
+        )
 
 
 def _check_weights(proto: onnx.ModelProto, where: str) -> None:

@@ -21,3 +21,19 @@ def inside(message: Any, kind: str) -> Iterator[Any]:
                 yield part
             if name != "TensorProto":  # holds numbers, which would be copied
                 yield from inside(part, kind)
+
+
+def first_damaged_text(message: Any) -> bytes | None:
+    """A text of a message, or of one inside it, that is not UTF-8; None where all are."""
+    for field, value in message.ListFields():
+        parts = [value] if isinstance(value, bytes | str) or hasattr(value, "ListFields") else value
+        if field.message_type is not None:
+            found = [first_damaged_text(part) for part in parts]
+        elif field.type == field.TYPE_STRING:
+            found = [part for part in parts if isinstance(part, bytes)]
+        else:
+            continue
+        for one in found:
+            if one is not None:
+                return one
+    return None

@@ -136,7 +136,7 @@ class DepthToSpace(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, count = sole(wanted), shape_of(node.outputs[0])[1]
-        places = int(attribute(node, "blocksize", 1)) ** 2
+        places = int(attribute(node, "blocksize", None)) ** 2
         shape = (places, count) if attribute(node, "mode", "DCR") == "DCR" else (count, places)
         inside = Region((None, out.axis(1)) if shape[0] == places else (out.axis(1), None))
         source, _ = through_reshape(inside, (places * count,), shape)

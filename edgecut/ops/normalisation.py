@@ -85,7 +85,7 @@ class GroupNormalization(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out, count = sole(wanted), shape_of(node.inputs[0])[1]
-        groups = int(attribute(node, "num_groups", 1))
+        groups = int(attribute(node, "num_groups", None))
         kept_groups, stopped = _groups(out.axis(1), count, groups), None
         channels = members(kept_groups, count, groups)
         if Region((channels,)).fitted((count,)) != Region((out.axis(1),)).fitted((count,)):
@@ -95,7 +95,7 @@ class GroupNormalization(OpRule):
 
     def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
         channels, count = flow.outputs[0].axis(1), shape_of(node.inputs[0])[1]
-        groups = int(attribute(node, "num_groups", 1))
+        groups = int(attribute(node, "num_groups", None))
         kept = _groups(channels, count, groups)
         return Rewrite() if kept is None else Rewrite(attributes={"num_groups": len(kept)})
 

@@ -78,9 +78,9 @@ class Reduce(OpRule):
         if given is None and input_of(node, 1) is not None:
             axes = constant_of(node, 1)
             given = None if axes is None else axes.tolist()
-        if not given:
-            return set() if attribute(node, "noop_with_empty_axes", 0) else set(range(rank))
-        return {int(axis) % rank for axis in given}
+        # Without axes all are reduced, or none: one number, or the input as it is. Either way what
+        # is wanted of the output is wanted of the input.
+        return {int(axis) % rank for axis in given or ()}
 
     def examples(self) -> Sequence[Example]:
         x = (2, 5, 3, 4)

@@ -85,9 +85,9 @@ class QLinearConv(OpRule):
             weights = random.integers(-99, 99, (6, 4 // groups, 3, 3)).astype(np.int8)
             return Example(
                 op_type="QLinearConv",
-                inputs=[(2, 4, 5, 5), scale, zero, weights, *of_weights, scale, zero, bias],
+                inputs=[(2, 4, 7, 5), scale, zero, weights, *of_weights, scale, zero, bias],
                 of_int8=[0],
-                attributes={"group": groups},
+                attributes={"group": groups} if groups > 1 else {},
             )
 
         return (

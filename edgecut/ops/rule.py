@@ -109,12 +109,8 @@ def shape_of(value: ir.Value | None) -> tuple[int, ...]:
     """The static shape of a value.
 
     Raises:
-        Unsupported: the shape is not known, or not static, or that of the tensors in a sequence.
+        Unsupported: the shape is not known, or not static.
     """
-    import onnx_ir as ir
-
-    if value is not None and isinstance(value.type, ir.SequenceType | ir.OptionalType):
-        raise Unsupported(f"'{value.name}' is no tensor")
     if value is None or value.shape is None or not value.shape.is_static():
         name = "an absent input" if value is None else f"'{value.name}'"
         raise Unsupported(f"the shape of {name} is not known")

@@ -33,7 +33,7 @@ class Concat(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
-        axis = int(attribute(node, "axis", 0)) % len(shape_of(node.outputs[0]))
+        axis = int(attribute(node, "axis", None)) % len(shape_of(node.outputs[0]))
         sizes = [shape_of(value)[axis] for value in node.inputs]
         starts = [0, *accumulate(sizes)][:-1]
         kept = out.axis(axis)
@@ -118,7 +118,7 @@ class Slice(OpRule):
 
     def demand(self, node: ir.Node, wanted: Sequence[Region | None]) -> Flow:
         out = sole(wanted)
-        need = Region(tuple(out.axis(i) for i in range(len(shape_of(node.inputs[0])))))
+        need = out
         for axis, picked in self._picked(node).items():
             chosen = out.axis(axis)
             source = picked if chosen is None else [picked[j] for j in chosen]
@@ -196,7 +196,7 @@ class Gather(OpRule):
 
     def narrow(self, node: ir.Node, flow: Flow) -> Rewrite:
         axis, rank, picked, spread = self._form(node)
-        if picked is None or flow.inputs[0] is None:
+        if picked is None:
             return Rewrite()
         if spread == 1:
             out = flow.outputs[0]
@@ -265,8 +265,8 @@ def padded(node: ir.Node) -> set[int]:
     pads = amounts.tolist()
     axes_input = constant_of(node, 3)
     axes = range(rank) if axes_input is None else [int(a) % rank for a in axes_input.tolist()]
-    half = len(pads) // 2
-    return {axis for i, axis in enumerate(axes) if pads[i] or pads[i + half]}
+    ends = zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
+    return {axis for axis, begin, end in ends if begin or end}
 
 
 def _some(picked: Sequence[int]) -> Indices:

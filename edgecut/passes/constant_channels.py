@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,8 @@ SHARING = (
     *("Concat", "Expand", "Pad", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"),
     *("ReduceMean", "ReduceSum", "ReduceMax", "Resize"),
 )
+
+MOST_ELEMENTS = 2**26
 
 Array = NDArray[Any]
 
@@ -114,7 +117,7 @@ def _product(node: ir.Node) -> _Product | None:
     """The node as a product with constant float32 weights, where it is one."""
     if op_of(node) not in ("Conv", "Gemm", "MatMul"):
         return None
-    weights, rank = constant_of(node, 1), len(shape_of(node.inputs[0]))
+    weights, rank = constant_of(node, 1), len(_shape(node.inputs[0]))
     if weights is None or weights.dtype != np.float32:
         return None
     if op_of(node) == "Conv":
@@ -216,7 +219,7 @@ def _given(
 
 def _along(node: ir.Node, axis: int, unknown: Array, values: Array) -> _Known:
     """An output of which one axis says what is known; ``values`` end with it if they have it."""
-    shape = shape_of(node.outputs[0])
+    shape = _shape(node.outputs[0])
     tail = (1,) * (len(shape) - axis - 1)
     return _Known(
         *(
@@ -272,8 +275,20 @@ def _part(value: ir.Value | None, known: Mapping[str, _Known]) -> _Known | None:
         return _Known(np.zeros(values.shape, bool), values)
     if value.dtype != ir.DataType.FLOAT:
         raise Unsupported("it takes something else than float32")
-    shape = shape_of(value)
+    shape = _shape(value)
     return _Known(np.broadcast_to(True, shape), np.broadcast_to(np.float32(1), shape))
+
+
+def _shape(value: ir.Value | None) -> tuple[int, ...]:
+    """The shape of a tensor that may be looked at element by element.
+
+    Raises:
+        Unsupported: it is not known, or too large.
+    """
+    shape = shape_of(value)
+    if prod(shape) > MOST_ELEMENTS:
+        raise Unsupported(f"a tensor of {prod(shape)} elements")
+    return shape
 
 
 def _thin(array: Array) -> Array:

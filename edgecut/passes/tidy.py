@@ -1,4 +1,4 @@
-"""What any target profits from: folded constants and batch norms, no idle or dead nodes."""
+"""What any target profits from: folded constants and batch norms, nothing idle or dead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def tidy(network: Network) -> Network:
-    """The same network, simplified by onnxsim; idle on a network that is tidy already.
+    """The same network, simplified by onnxsim, then without constant channels.
+
+    It is idle on a network that is tidy already.
 
     onnxsim compares nothing by itself: the check of the cut covers what it did.
 

@@ -345,6 +345,17 @@ def test_an_input_that_no_machine_holds(tmp_path: Path) -> None:
     refused(saved(tmp_path, small(shape=(1, 3, 2**20, 2**20))), "too-large")
 
 
+@pytest.mark.parametrize("text", [b"Relu", b"model", b"a"])
+def test_a_text_that_is_damaged(tmp_path: Path, text: bytes) -> None:
+    model = small()
+    model.producer_name = "model"
+    model.graph.node[1].name = "a"
+    data = model.SerializeToString()
+    assert text in data
+    path = saved(tmp_path, data.replace(text, bytes([text[0] | 0x80]) + text[1:]))
+    assert "UTF-8" in refused(path, "not-onnx").message
+
+
 def test_missing_external_data(tmp_path: Path) -> None:
     error = refused(external(tmp_path), "missing-external-data")
     assert "weights.bin" in error.message and "'w'" in error.message

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 
@@ -17,7 +18,7 @@ from edgecut.network import Network
 from edgecut.ops import rule_for
 from edgecut.ops.movement import blocks
 from edgecut.ops.region import Region
-from edgecut.ops.rule import Unsupported
+from edgecut.ops.rule import Unsupported, shape_of
 from edgecut.passes.narrow import narrow
 from tests.graphs import conv_weights, network_of, proto_of, random_inputs, run
 
@@ -219,10 +220,21 @@ def test_slices_of_every_direction(bounds: tuple[int, int, int]) -> None:
     assert len(need.regions["x"].axis(1) or ()) == 2
 
 
+def test_a_slice_passes_on_what_is_wanted_of_other_axes() -> None:
+    network = one("Slice", (3, 8, 5), ints(1), ints(7), ints(1), ints(2))
+    _, need = narrowed(network, {0: [2], 1: [0, 2], 2: [1, 3]})
+    assert need.regions["x"].axes == ((2,), (1, 5), (1, 3))
+
+
 def test_gather_of_repeated_places() -> None:
     small, need = narrowed(one("Gather", (1, 5, 2), ints(4, 0, 4, -1), axis=1), {1: [0, 2, 3]})
     assert need.regions["x"].axis(1) == (4,)
     assert small.outputs[0].shape == (1, 3, 2)
+
+
+def test_gather_along_the_first_axis() -> None:
+    _, need = narrowed(one("Gather", (3, 4), ints(2, 0)), {0: [1], 1: [1, 3]})
+    assert need.regions["x"].axes == ((0,), (1, 3))
 
 
 def test_gather_of_one_place_from_what_was_narrowed() -> None:
@@ -262,6 +274,21 @@ def test_split_of_which_one_part_is_read() -> None:
     network = network_of(nodes, inputs={"x": (1, 7)}, outputs=["y"], weights={"sizes": ints(3, 4)})
     _, need = narrowed(network, {1: [0, 2]})
     assert need.regions["x"].axis(1) == (3, 5)
+
+
+def test_split_along_the_first_axis() -> None:
+    nodes = [
+        helper.make_node("Split", ["x"], ["a", "b", "c"], num_outputs=3),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    network = network_of(nodes, inputs={"x": (6, 2)}, outputs=["y"])
+    _, need = narrowed(network, {0: [1], 1: [0]})
+    assert need.regions["x"].axes == ((3,), (0,))
+
+
+def test_padded_axes_are_counted_from_the_end() -> None:
+    _, need = narrowed(one("Pad", (2, 4, 3), ints(1, 0), None, ints(-1)), {1: [0, 2], 2: [1]})
+    assert need.regions["x"].axes == (None, (0, 2), None)
 
 
 @pytest.mark.parametrize("pads", [(0, 1, 0, 0, 0, 0), (0, 0, 0, 0, 1, 0), (0, -1, 0, 0, 0, 0)])
@@ -488,6 +515,13 @@ def test_shapes_that_no_reshape_joins_are_not_understood(
         list(blocks(before, after))
 
 
+def test_a_shape_that_is_not_known_is_told_by_name() -> None:
+    with pytest.raises(Unsupported, match="an absent input"):
+        shape_of(None)
+    with pytest.raises(Unsupported, match="'x'"):
+        shape_of(ir.Value(name="x"))
+
+
 def test_scales_of_blocks_are_refused() -> None:
     scale = np.array([0.1, 0.2], np.float32)
     network = one("QuantizeLinear", (8,), scale, opset=21, axis=0, block_size=4)
@@ -569,3 +603,59 @@ def test_what_takes_a_shape_that_is_computed_is_refused(op_type: str, inputs: li
 def test_an_axis_that_is_not_repeated_passes_demand_on() -> None:
     _, need = narrowed(one("Tile", (3, 4, 5), ints(1, 2, 1)), {0: [1], 1: [0, 5], 2: [2, 3]})
     assert need.regions["x"].axes == ((1,), None, (2, 3))
+
+
+# What of an input is asked for, and whether an axis is said to stop the cut.
+
+SIX = np.linspace(0.5, 2, 6, dtype=np.float32)
+NORMAL = one("BatchNormalization", (2, 6, 3), *[SIX] * 4)
+GROUPED = one("GroupNormalization", (2, 6, 3), SIX, SIX, num_groups=2, opset=21)
+LAYERED = one("LayerNormalization", (2, 5, 6), SIX)
+RECURRENT = one("RNN", (5, 2, 3), conv_weights(1, 4, 3), conv_weights(1, 4, 4), hidden_size=4)
+DOUBLED = one("Resize", (2, 5, 6), None, np.array([1, 1, 2], np.float32))
+OF_UNIT_LENGTH = one("LpNormalization", (2, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted", "asked"),
+    [
+        (NORMAL, {0: [1], 1: [2], 2: [0, 1]}, ((1,), (2,), (0, 1))),
+        (one("InstanceNormalization", (2, 6, 3), SIX, SIX), {0: [1], 1: [2]}, ((1,), (2,), None)),
+        (GROUPED, {0: [1], 1: [3, 4, 5]}, ((1,), (3, 4, 5), None)),
+        (LAYERED, {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("LayerNormalization", (2, 6), SIX, axis=1), {0: [1]}, ((1,), None)),
+        (OF_UNIT_LENGTH, {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("Softmax", (2, 5, 6)), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("CumSum", (2, 5, 6), ints(-1)), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (one("MaxPool", (2, 6, 4), kernel_shape=[2]), {0: [1], 1: [2]}, ((1,), (2,), None)),
+        (one("QuantizeLinear", (2, 6, 3), SIX), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+        (DOUBLED, {0: [1], 1: [2]}, ((1,), (2,), None)),
+        (one("ArgMax", (2, 5, 6), axis=-1), {0: [1], 1: [2, 3]}, ((1,), (2, 3), None)),
+    ],
+    ids=lambda value: value.model.graph[0].op_type if isinstance(value, Network) else "",
+)
+def test_axes_that_nothing_couples_pass_demand_on(
+    network: Network, wanted: Mapping[int, Sequence[int]], asked: tuple[object, ...]
+) -> None:
+    _, need = narrowed(network, wanted)
+    assert need.regions["x"].axes == asked and not need.refusals
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted", "asked"),
+    [
+        (GROUPED, {1: [4]}, (None, (3, 4, 5), None)),
+        (LAYERED, {1: [1], 2: [3]}, (None, (1,), None)),
+        (OF_UNIT_LENGTH, {1: [1], 2: [3]}, (None, (1,), None)),
+        (one("CumSum", (2, 5, 6), ints(2)), {1: [1], 2: [3]}, (None, (1,), None)),
+        (RECURRENT, {3: [1]}, (None, None, None)),
+    ],
+    ids=lambda value: value.model.graph[0].op_type if isinstance(value, Network) else "",
+)
+def test_axes_that_are_coupled_are_needed_whole_and_said_to_stop_the_cut(
+    network: Network, wanted: Mapping[int, Sequence[int]], asked: tuple[object, ...]
+) -> None:
+    _, need = narrowed(network, wanted)
+    assert need.regions["x"].axes == asked
+    (refusal,) = need.refusals
+    assert refusal.op_type in refusal.reason

@@ -241,3 +241,11 @@ def test_any_network_stays_the_same(full: Network) -> None:
     small = constant_channels(full)
     require_same(full, small)
     assert constant_channels(small) is small
+
+
+def test_a_tensor_that_is_too_large_to_look_at_is_left_alone() -> None:
+    nodes = [node("Conv", ["x", "w", "b"], ["a"]), node("Conv", ["a", "v"], ["y"])]
+    weights = {"w": stem(), "b": BIAS, "v": head(4, 6, 1, 1)}
+    shape = (1, 3, 2**12, 2**13)
+    full = network_of(nodes, inputs={"x": shape}, outputs=["y"], weights=weights)
+    assert constant_channels(full) is full

@@ -51,7 +51,8 @@ def assert_exact(full: Network, even: Network) -> None:
     feeds = random_inputs(full, seed=5)
     got = run(even, feeds)
     for name, value in run(full, feeds).items():
-        error = np.abs(got[name] - value).max() / np.abs(value).max()
+        # Where two pads have moved every value away, there are zeros alone.
+        error = np.abs(got[name] - value).max() / (np.abs(value).max() or 1)
         assert error < 1e-5, (name, error)
     assert even.outputs == full.outputs
 

@@ -247,6 +247,22 @@ def test_two_outputs_that_come_to_the_same_value() -> None:
     cut(network, {"y": only(0, 1), "q": only(0, 1), "a": only(1)})
 
 
+@pytest.mark.parametrize(
+    ("shown", "expected"), [(["y"], ["Slice", "Relu"]), (["a", "y"], ["Slice", "Relu", "Identity"])]
+)
+def test_an_output_that_comes_to_what_it_was_taken_from(
+    shown: list[str], expected: list[str]
+) -> None:
+    """What is left takes the output's name, if no other output has it."""
+    network = network_of(
+        [node("Relu", ["x"], ["a"]), node("Slice", ["a", "zero", "three", "one"], ["y"])],
+        inputs={"x": (1, 6)},
+        outputs=shown,
+        weights={"zero": np.array([0]), "three": np.array([3]), "one": np.array([1])},
+    )
+    assert operations(cut(network, {name: only(0, 1) for name in shown})) == expected
+
+
 def test_a_graph_input_that_nothing_reads_keeps_its_place() -> None:
     network = network_of(
         [node("Concat", ["x", "u"], ["y"], axis=1)],
